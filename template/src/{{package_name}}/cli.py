@@ -1,0 +1,148 @@
+"""The command line that the Makefile calls. Imports wait until a command needs them."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from .errors import UserError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Train, judge, serve and inspect the model of this project.",
+)
+Overrides = Annotated[
+    Optional[list[str]],  # noqa: UP045  (Typer reads this form everywhere)
+    typer.Argument(metavar="[KEY=VALUE]...", help="configuration, such as train.epochs=3"),
+]
+
+
+def main() -> None:
+    """Run the command line; a `UserError` is one line on standard error and exit code 1."""
+    try:
+        app()
+    except UserError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+@app.command()
+def run(
+    overrides: Overrides = None,
+    cache: Annotated[bool, typer.Option(help="reuse the results of steps that would not change")] = True,
+) -> None:
+    """Run the training pipeline on this machine; a rejected model is a result, not a failure."""
+    from . import settings
+    from .targets import local
+
+    local.run(settings.load(overrides=overrides or ()), cache=cache)
+
+
+@app.command()
+def debug(overrides: Overrides = None) -> None:
+    """Run load_data, train_model and evaluate_model in this process: breakpoints stop, errors open pdb."""
+    from . import settings
+    from .targets import debugger
+
+    debugger.run(settings.load(overrides=overrides or ()))
+
+
+@app.command("compile")
+def compile_(
+    overrides: Overrides = None,
+    output: Annotated[Path, typer.Option(help="where to write")] = Path("build/training.yaml"),
+) -> None:
+    """Compile the training pipeline to a file that Kubeflow Pipelines takes."""
+    from . import settings
+    from .targets.compile import compile_pipeline
+
+    loaded = settings.load(overrides=overrides or ())
+    compile_pipeline(loaded, output, loaded.pipeline.image)
+    print(output)
+
+
+@app.command()
+def serve(
+    overrides: Overrides = None,
+    port: Annotated[Optional[int], typer.Option(help="instead of serving.port")] = None,  # noqa: UP045
+) -> None:
+    """Answer prediction requests with the model in service; a newly deployed one is picked up."""
+    from . import settings
+    from .serving import server
+
+    loaded = settings.load(overrides=overrides or ())
+    serving = loaded.serving
+    server.run(
+        serving.store,
+        loaded.registry.name,
+        host=serving.host,
+        port=port or serving.port,
+        workers=serving.workers,
+        body_limit=int(serving.max_body_mb * 2**20),
+    )
+
+
+@app.command()
+def predict(
+    row: Annotated[Optional[int], typer.Option(help="of the test set; a random one")] = None,  # noqa: UP045
+    url: Annotated[Optional[str], typer.Option(help="of the server")] = None,  # noqa: UP045
+    port: Annotated[Optional[int], typer.Option(help="instead of serving.port")] = None,  # noqa: UP045
+) -> None:
+    """Send a test image to the running server, and show it beside the answer."""
+    from . import settings
+    from .predict import predict as send
+
+    loaded = settings.load()
+    local = f"http://{loaded.serving.host}:{port or loaded.serving.port}"
+    send(url or local, loaded.registry.name, row)
+
+
+@app.command()
+def report() -> None:
+    """Open the newest evaluation's page, and print where it is."""
+    import webbrowser
+
+    from .targets import runs
+
+    page = runs.newest("evaluate-model/report")
+    print(page)
+    if sys.stdout.isatty():
+        webbrowser.open(page.resolve().as_uri())
+
+
+@app.command()
+def models() -> None:
+    """List the registered versions: metrics, data, commit, and which is the champion."""
+    from . import settings
+    from .targets import models
+
+    models.show(settings.load().registry)
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="to listen on")] = 5000) -> None:
+    """Open MLflow on this project's runs and models."""
+    from . import settings
+
+    uri = settings.load().registry.tracking_uri
+    print(f"MLflow on http://127.0.0.1:{port} (Ctrl-C stops it)", flush=True)
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
+    os.execvp(sys.executable, command)
+
+
+@app.command()
+def doctor() -> None:
+    """Check tools, folders, ports and configuration, and say how to mend what is wrong."""
+    from .doctor import check
+
+    raise SystemExit(check())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""`make doctor`: what this machine has, in one table, with how to mend what is missing."""
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from . import settings, store
+from .errors import UserError
+
+MIN_FREE_GB = 2
+
+
+def check() -> int:
+    """Print the table; return 0 when nothing that is needed is missing, else 1."""
+    checks: list[tuple[str, Callable[[], str], bool]] = [
+        ("Python", _python, True),
+        ("git", lambda: _tool("git", "install git: runs record the commit"), False),
+        ("disk", _disk, True),
+        ("state folder", _state, True),
+        ("configuration", _configuration, True),
+        ("port", _port, False),
+        ("model in service", _champion, False),
+    ]
+    table, failed = Table("", "check", "found"), False
+    for name, run, needed in checks:
+        try:
+            table.add_row("[green]✓[/]", name, run())
+        except UserError as error:
+            failed |= needed
+            table.add_row("[red]✗[/]" if needed else "[yellow]![/]", name, str(error))
+    Console().print(table)
+    return int(failed)
+
+
+def _python() -> str:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < (3, 11):
+        raise UserError(f"{version}: install Python 3.11 or newer, then `make setup`")
+    return f"{version} in {sys.prefix}"
+
+
+def _tool(name: str, advice: str) -> str:
+    found = shutil.which(name)
+    if not found:
+        raise UserError(f"not on PATH: {advice}")
+    return found
+
+
+def _disk() -> str:
+    free = shutil.disk_usage(".").free / 1e9
+    if free < MIN_FREE_GB:
+        raise UserError(f"{free:.1f} GB free: make room for {MIN_FREE_GB} GB (`make clean` helps)")
+    return f"{free:.0f} GB free"
+
+
+def _state() -> str:
+    folder = Path(".mlops")
+    place = folder if folder.exists() else Path()
+    if not os.access(place, os.W_OK):
+        raise UserError(f"cannot write to {place.resolve()}: change its owner or its permissions")
+    return str(folder)
+
+
+def _configuration() -> str:
+    loaded = settings.load()
+    return f"data.source {loaded.data.source}, registry {loaded.registry.tracking_uri}"
+
+
+def _port() -> str:
+    serving = settings.load().serving
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((serving.host, serving.port))
+        except OSError:
+            raise UserError(f"{serving.port} is in use: `make serve PORT=…` takes another") from None
+    return f"{serving.host}:{serving.port} is free"
+
+
+def _champion() -> str:
+    version = store.current(settings.load().serving.store)
+    if version is None:
+        raise UserError("none yet: `make run` trains and deploys one")
+    return f"version {version}"

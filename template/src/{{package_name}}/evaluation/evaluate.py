@@ -1,0 +1,141 @@
+"""Measure an exported model and the champion on the same test rows, judge, and keep the record."""
+
+import json
+import math
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .. import gate, settings
+from ..data import Dataset
+from ..errors import UserError
+from ..model import Model, ModelError
+from ..tracking import Registry, RegistryError, Version
+from ..training import Training
+from .metrics import classification_metrics
+from .plots import write_confusion_png
+from .report import write_report
+
+IMAGE_BYTES = 64 * 2**20  # the report shows mistakes from at most so many bytes of test images
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What evaluate_model found: metrics by name, the verdict and the MLflow run of its record."""
+
+    run_id: str
+    metrics: dict[str, float]
+    verdict: gate.Verdict
+
+    def lines(self) -> list[str]:
+        """What a person wants to know, a line each."""
+        marks = {True: "✓", False: "✗"}
+        return [
+            " · ".join(f"{name} {value:.4f}" for name, value in self.metrics.items()),
+            *(f"{marks[check.passed]} {check.rule}: {check.detail}" for check in self.verdict.checks),
+            "accepted" if self.verdict.accepted else f"rejected: {self.verdict.reason}",
+        ]
+
+
+def evaluate(
+    model_path: str | Path,
+    test_path: str | Path,
+    *,
+    rules: settings.Gate,
+    registry: Registry,
+    tags: Mapping[str, str],
+    verdict_path: str | Path,
+    report_path: str | Path,
+) -> Evaluation:
+    """Write the verdict (JSON) and the report (HTML), and record both in MLflow.
+
+    Raises `ModelError` when the new model cannot be loaded; a champion that cannot be measured
+    closes the gate instead.
+    """
+    model, test, training = Model(model_path), Dataset(test_path), Training.read(model_path)
+    labels, probabilities, images = _predict(model, test)
+    metrics = classification_metrics(labels, probabilities)
+    version = registry.champion()
+    champion = version and _measure(version, registry, model, test)
+    verdict = gate.decide(
+        metrics,
+        rows=len(labels),
+        floors=rules.floors,
+        metric=rules.champion.metric,
+        margin=rules.champion.margin,
+        champion=champion,
+    )
+    facts = {
+        "data.source": test.schema.source,
+        "data.test_rows": str(test.schema.rows),
+        "data.test_hash": test.schema.content_hash,
+        "data.train_hash": training.data["hash"],
+        "model.sha256": model.signature.sha256,
+        **tags,
+    }
+    record = {
+        **verdict.as_dict(),
+        "metrics": _finite(metrics),
+        "champion": champion and {"version": champion.version, "metrics": _finite(champion.metrics)},
+        "facts": facts,
+    }
+    Path(verdict_path).write_text(json.dumps(record, indent=2) + "\n")
+    write_report(
+        Path(report_path),
+        title=f"{registry.name}: evaluation",
+        verdict=record | {"rules": record["checks"]},
+        metrics=metrics,
+        champion_metrics=dict(champion.metrics) if champion and champion.metrics else None,
+        history=training.curves,
+        labels=labels,
+        probabilities=probabilities,
+        classes=list(model.signature.classes),
+        images=images,
+        facts=facts | {f"train.{name}": str(value) for name, value in training.parameters.items()},
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        matrix = Path(directory) / "confusion_matrix.png"
+        write_confusion_png(matrix, labels, probabilities, list(model.signature.classes))
+        files = {"verdict.json": Path(verdict_path), "report.html": Path(report_path)}
+        for name, path in files.items():
+            (Path(directory) / name).write_bytes(path.read_bytes())
+        run_id = registry.log_run(
+            tags.get("pipeline.run", registry.name),
+            params=training.parameters | {"data.source": test.schema.source},
+            metrics=_finite(metrics),
+            curves=training.curves,
+            tags=facts | {"verdict": "accepted" if verdict.accepted else verdict.reason},
+            artifacts={"": Path(directory), "model": Path(model_path)},
+        )
+    return Evaluation(run_id, metrics, verdict)
+
+
+def _predict(model: Model, test: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Labels (n,), probabilities (n, classes), and the images where they fit in memory."""
+    labels, probabilities, images = [], [], []
+    for features, batch_labels in test.batches():
+        labels.append(batch_labels)
+        probabilities.append(model.predict(features))
+        images.append(features.get("image"))
+    small = all(image is not None for image in images) and sum(i.nbytes for i in images) < IMAGE_BYTES
+    return np.concatenate(labels), np.concatenate(probabilities), np.concatenate(images) if small else None
+
+
+def _measure(version: Version, registry: Registry, new: Model, test: Dataset) -> gate.Champion:
+    try:
+        with registry.model(version) as directory:
+            old = Model(directory)
+        if (old.signature.inputs, old.signature.classes) != (new.signature.inputs, new.signature.classes):
+            raise ModelError("its inputs or classes are not those of the new model")
+        labels, probabilities, _ = _predict(old, test)
+    except (ModelError, RegistryError) as error:
+        return gate.Champion(version.number, {}, error=str(error))
+    return gate.Champion(version.number, classification_metrics(labels, probabilities))
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The metrics that JSON and MLflow can hold."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}

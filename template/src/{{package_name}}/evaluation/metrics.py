@@ -1,0 +1,142 @@
+"""Numbers that say how good a classifier is. Plain arrays in, plain floats out.
+
+Throughout, `labels` is an integer array (n,) of class indices and `probabilities` a float array
+(n, classes). What cannot be computed is NaN, never an invented number: the gate rejects NaN.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS = 15  # of equal width, as in Guo et al.
+
+
+class Metric(NamedTuple):
+    """How a metric is called for a reader, and which direction is better."""
+
+    title: str
+    higher_is_better: bool
+
+
+METRICS = {
+    "accuracy": Metric("Accuracy", True),
+    "macro_f1": Metric("Macro F1", True),
+    "roc_auc": Metric("ROC AUC (one-vs-rest)", True),
+    "log_loss": Metric("Log loss", False),
+    "calibration_error": Metric("Calibration error", False),
+}
+
+
+def classification_metrics(labels: NDArray[Any], probabilities: NDArray[Any]) -> dict[str, float]:
+    """The metrics named in `METRICS`, each a float, from one set of predictions.
+
+    All are NaN when `problem` finds one. Macro F1 and ROC AUC average over the classes and are
+    NaN when a class has no row here. The calibration error is the expected calibration error of
+    Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3, with 15 bins.
+    """
+    if problem(labels, probabilities):
+        return dict.fromkeys(METRICS, math.nan)
+    from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
+
+    classes = range(probabilities.shape[1])
+    predictions = probabilities.argmax(axis=1)
+    complete = bool(np.isin(classes, labels).all())
+    macro_f1 = roc_auc = math.nan
+    if complete:
+        macro_f1 = f1_score(labels, predictions, average="macro")
+        roc_auc = np.mean([roc_auc_score(labels == k, probabilities[:, k]) for k in classes])
+    return {
+        "accuracy": float(accuracy_score(labels, predictions)),
+        "macro_f1": float(macro_f1),
+        "roc_auc": float(roc_auc),
+        "log_loss": float(log_loss(labels, probabilities, labels=list(classes))),
+        "calibration_error": _calibration_error(labels, probabilities),
+    }
+
+
+def problem(labels: NDArray[Any], probabilities: NDArray[Any]) -> str:
+    """Why these predictions cannot be scored, in one line; empty when they can.
+
+    Raises ValueError for arrays that do not belong together, which is a mistake in the code.
+    """
+    if labels.ndim != 1 or probabilities.ndim != 2 or len(labels) != len(probabilities):
+        raise ValueError(
+            "expected labels (n,) and probabilities (n, classes), "
+            f"got {labels.shape} and {probabilities.shape}"
+        )
+    rows, classes = probabilities.shape
+    if rows == 0:
+        return "the test set is empty"
+    if classes < 2:
+        return "the model knows fewer than two classes"
+    if wrong := rows - int(np.isfinite(probabilities).all(axis=1).sum()):
+        return f"{wrong} of {rows} rows have a probability that is not a finite number"
+    if labels.min() < 0 or labels.max() >= classes:
+        return f"a label is outside the {classes} classes that the model knows"
+    if probabilities.min() < 0 or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
+        return "the model's outputs are not probabilities: negative, or a row does not add up to 1"
+    return ""
+
+
+def confusion_matrix(labels: NDArray[Any], probabilities: NDArray[Any]) -> NDArray[np.int64]:
+    """Counts (classes, classes): row = true class, column = most probable class."""
+    classes = probabilities.shape[1]
+    cells = labels.astype(np.int64) * classes + probabilities.argmax(axis=1)
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+class ClassScores(NamedTuple):
+    """Precision, recall and F1 of each class, (classes,) each; NaN where nothing is counted."""
+
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    f1: NDArray[np.float64]
+
+
+def class_scores(matrix: NDArray[np.int64]) -> ClassScores:
+    """The scores of each class, from a confusion matrix."""
+    hits, predicted, actual = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+    return ClassScores(
+        _ratio(hits, predicted), _ratio(hits, actual), _ratio(2 * hits, predicted + actual)
+    )
+
+
+class Reliability(NamedTuple):
+    """Predictions grouped by the probability of their most probable class, (bins,) each.
+
+    `confidence` and `accuracy` are means, NaN in an empty bin; `rows` counts.
+    """
+
+    edges: NDArray[np.float64]  # (bins + 1,)
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    rows: NDArray[np.int64]
+
+
+def reliability(labels: NDArray[Any], probabilities: NDArray[Any]) -> Reliability:
+    """How often the model is right when it is so sure: bins (a, b] of equal width."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    correct = probabilities.argmax(axis=1) == labels
+    edges = np.linspace(0, 1, BINS + 1)
+    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, BINS - 1)
+    rows = np.bincount(place, minlength=BINS)
+    return Reliability(
+        edges,
+        _ratio(np.bincount(place, weights=confidence, minlength=BINS), rows),
+        _ratio(np.bincount(place, weights=correct, minlength=BINS), rows),
+        rows,
+    )
+
+
+def _calibration_error(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
+    bins = reliability(labels, probabilities)
+    gaps = np.abs(bins.accuracy - bins.confidence)
+    return float(np.nansum(gaps * bins.rows) / bins.rows.sum())
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    result = np.full(len(whole), math.nan)
+    np.divide(part, whole, out=result, where=whole > 0)
+    return result

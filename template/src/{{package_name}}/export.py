@@ -1,0 +1,147 @@
+"""A trained model to the exported form that everything after training uses.
+
+The form is a directory with `model.onnx` and `signature.json`. What is written is proven: the ONNX
+file must give the native model's own predictions, or the step fails.
+"""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .data import Dataset, Schema
+from .errors import UserError
+from .model import Model
+
+# float32 networks differ by about 1e-6 between runtimes; a real fault is orders larger.
+TOLERANCE = 1e-4
+CHECK_ROWS = 512
+OUTPUT = "probabilities"
+Exporter = Callable[[Any, Schema, Path], Callable[[dict[str, np.ndarray]], np.ndarray]]
+
+
+class ExportError(UserError):
+    """A model that cannot be exported, or whose export predicts something else."""
+
+
+def export_model(model: Any, data: Dataset, directory: Path) -> None:
+    """Write `model` (Keras, or scikit-learn with `predict_proba`) to `directory`.
+
+    `data` gives the input's names, types and shapes, the classes, and rows for the check.
+    Raises `ExportError`.
+    """
+    family = next((name for name in EXPORTERS if _made_by(model, name)), None)
+    if family is None:
+        raise ExportError(
+            f"train_model in steps/train.py returned a {type(model).__name__}; "
+            f"export.py can export {', '.join(EXPORTERS)} models"
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    schema, path = data.schema, directory / "model.onnx"
+    predict = EXPORTERS[family](model, schema, path)
+    _write_signature(directory, schema, path)
+    features, _ = next(data.batches(CHECK_ROWS))
+    _check(predict(features), Model(directory).predict(features), len(schema.classes))
+
+
+def _made_by(model: Any, package: str) -> bool:
+    return any(kind.__module__.split(".")[0] == package for kind in type(model).__mro__)
+
+
+def _keras(model: Any, schema: Schema, path: Path) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
+    with warnings.catch_warnings(action="ignore"):  # tf2onnx on NumPy 2
+        model.export(path, format="onnx", verbose=False)
+    _name_tensors(path, list(schema.features))
+    names = list(schema.features)
+    return lambda features: model.predict(
+        features if len(names) > 1 else features[names[0]], verbose=0
+    )
+
+
+def _sklearn(
+    model: Any, schema: Schema, path: Path
+) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
+    import onnx
+    from onnx import TensorProto, compose, helper
+    from skl2onnx import to_onnx
+    from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
+
+    (name, feature) = next(iter(schema.features.items()))
+    width = int(np.prod(feature.shape, dtype=int))
+    options = {"zipmap": False}
+    converted = to_onnx(model, np.zeros((1, width), np.float32), options=options)
+    core = select_model_inputs_outputs(converted, OUTPUT)
+    # Estimators take flat float rows: put the reshaping from raw values in front.
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(feature.dtype))
+    flatten = helper.make_model(
+        helper.make_graph(
+            [
+                helper.make_node("Cast", [name], ["real"], to=TensorProto.FLOAT),
+                helper.make_node("Flatten", ["real"], ["flat"], axis=1),
+            ],
+            "flatten",
+            [helper.make_tensor_value_info(name, kind, [None, *feature.shape])],
+            [helper.make_tensor_value_info("flat", TensorProto.FLOAT, [None, width])],
+        ),
+        opset_imports=core.opset_import,
+        ir_version=core.ir_version,
+    )
+    inner = core.graph.input[0].name
+    onnx.save(compose.merge_models(flatten, core, io_map=[("flat", inner)]), path)
+    return lambda features: model.predict_proba(features[name].reshape(len(features[name]), -1))
+
+
+EXPORTERS: dict[str, Exporter] = {"keras": _keras, "sklearn": _sklearn}
+
+
+def _name_tensors(path: Path, inputs: list[str]) -> None:
+    """Give the graph's inputs and its output their contract's names, whatever the layers' were."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    old = [tensor.name for tensor in (*graph.input, *graph.output)]
+    if len(old) != len(inputs) + 1:
+        raise ExportError(
+            f"the model takes {len(graph.input)} inputs and gives {len(graph.output)} outputs; "
+            f"expected one input for each feature ({', '.join(inputs)}) and one output"
+        )
+    names = dict(zip(old, [*inputs, OUTPUT], strict=True))
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for tensor in (*graph.input, *graph.output):
+        tensor.name = names[tensor.name]
+    onnx.save(model, path)
+
+
+def _write_signature(directory: Path, schema: Schema, path: Path) -> None:
+    signature = {
+        "task": "image-classification",
+        "inputs": [
+            {"name": name, "dtype": feature.dtype, "shape": feature.shape}
+            for name, feature in schema.features.items()
+        ],
+        "output": {"name": OUTPUT, "dtype": "float32", "shape": [len(schema.classes)]},
+        "classes": schema.classes,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    (directory / "signature.json").write_text(json.dumps(signature, indent=2) + "\n")
+
+
+def _check(native: np.ndarray, exported: np.ndarray, classes: int) -> None:
+    if native.ndim != 2 or native.shape[1] != classes:
+        raise ExportError(
+            f"the model gives {list(native.shape[1:])} numbers a row; expected one probability "
+            f"for each of the {classes} classes"
+        )
+    difference = float(np.max(np.abs(native - exported)))
+    if not difference <= TOLERANCE:
+        raise ExportError(
+            f"the exported model differs from the trained one by {difference:.2g} on "
+            f"{len(native)} rows; at most {TOLERANCE:g} is allowed"
+        )

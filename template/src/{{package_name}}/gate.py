@@ -1,0 +1,93 @@
+"""The gate: metrics, floors and the champion give a verdict. Pure, and closed when in doubt."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+# Metrics of which less is better, by their names in `evaluation.metrics`.
+LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error"})
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model in service, measured on the challenger's test rows.
+
+    `error` says why it could not be measured; then `metrics` is empty and the gate stays closed.
+    """
+
+    version: str
+    metrics: Mapping[str, float]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule with its numbers, in words: `rule` is what was asked, `detail` what was found."""
+
+    rule: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Accepted only when every check passed; `reason` is one line for people."""
+
+    accepted: bool
+    reason: str
+    checks: tuple[Check, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def decide(
+    metrics: Mapping[str, float],
+    *,
+    rows: int,
+    floors: Mapping[str, float],
+    metric: str,
+    margin: float,
+    champion: Champion | None,
+) -> Verdict:
+    """Judge a challenger measured on `rows` test rows.
+
+    It must reach every floor, and not be worse than the champion by more than `margin` in `metric`.
+    A missing or non-finite number, no test rows or an unmeasured champion reject.
+    """
+    checks = [Check("the test set has rows", rows > 0, str(rows))]
+    checks += [_floor(name, metrics, limit) for name, limit in floors.items()]
+    checks.append(_against(champion, metric, margin, metrics))
+    failed = [f"{check.rule}: {check.detail}" for check in checks if not check.passed]
+    reason = "; ".join(failed) if failed else "every rule passed"
+    return Verdict(not failed, reason, tuple(checks))
+
+
+def _floor(name: str, metrics: Mapping[str, float], limit: float) -> Check:
+    value = metrics.get(name, math.nan)
+    lower = name in LOWER_IS_BETTER
+    # A comparison with NaN is false, so NaN fails on either side.
+    passed = math.isfinite(value) and (value <= limit if lower else value >= limit)
+    return Check(f"{name} {'≤' if lower else '≥'} {limit:g}", passed, _show(name, value))
+
+
+def _against(
+    champion: Champion | None, metric: str, margin: float, metrics: Mapping[str, float]
+) -> Check:
+    if champion is None:
+        return Check("not worse than the champion", True, "there is no champion yet")
+    sign = "+" if metric in LOWER_IS_BETTER else "−"
+    rule = f"{metric} not worse than version {champion.version}'s"
+    rule += f" {sign} {margin:g}" if margin else ""
+    if champion.error:
+        return Check(rule, False, f"version {champion.version} cannot be measured: {champion.error}")
+    new, old = metrics.get(metric, math.nan), champion.metrics.get(metric, math.nan)
+    gain = old - new if metric in LOWER_IS_BETTER else new - old
+    detail = f"{_show(metric, new)} against {_show(metric, old)}"
+    # Differences of decimals are off by an ulp: 0.97 - 0.98 is a little below -0.01.
+    return Check(rule, math.isfinite(gain) and gain >= -margin - 1e-12, detail)
+
+
+def _show(name: str, value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else f"{name} is missing or not a number"

@@ -1,0 +1,210 @@
+"""An exported model: a directory with `model.onnx` and `signature.json`.
+
+This is the only code that runs a model, shared by evaluation and serving, so that what is
+evaluated is what is served. It needs NumPy and ONNX Runtime, and nothing else of the project.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MODEL_FILE = "model.onnx"
+SIGNATURE_FILE = "signature.json"
+
+ONNX_TYPES = {
+    "tensor(bool)": "bool",
+    "tensor(int8)": "int8",
+    "tensor(int16)": "int16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(uint8)": "uint8",
+    "tensor(uint16)": "uint16",
+    "tensor(uint32)": "uint32",
+    "tensor(uint64)": "uint64",
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(string)": "string",
+}
+
+
+class ModelError(Exception):
+    """A model that cannot be loaded or run; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output. `shape` leaves out the batch axis: a scalar per instance is `()`."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """The dtype of the arrays; strings travel as object arrays."""
+        return np.dtype(object if self.dtype == "string" else self.dtype)
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {['n', *self.shape]}".replace("'", "")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a model takes and gives. Tensor names are those of the ONNX graph."""
+
+    task: str
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    classes: tuple[str, ...]
+    sha256: str
+
+    @classmethod
+    def read(cls, path: Path) -> "Signature":
+        """The signature in a JSON file, or a ModelError that names what is wrong with it."""
+        try:
+            fields = json.loads(path.read_bytes())
+        except OSError as error:
+            raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+        except ValueError as error:
+            raise ModelError(f"{path}: is not JSON ({error})") from error
+        try:
+            signature = cls(
+                task=fields["task"],
+                inputs=tuple(_tensor(fields) for fields in fields["inputs"]),
+                output=_tensor(fields["output"]),
+                classes=tuple(map(str, fields.get("classes", ()))),
+                sha256=fields["sha256"],
+            )
+        except KeyError as error:
+            raise ModelError(f"{path}: lacks {error.args[0]!r}") from error
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ModelError(f"{path}: is not a signature ({error})") from error
+        if not signature.inputs:
+            raise ModelError(f"{path}: names no input")
+        return signature
+
+    def write(self, path: Path) -> None:
+        """Write the JSON file that `read` reads."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Model:
+    """An exported model, loaded and ready to predict; safe to use from several threads.
+
+    `threads` bounds the cores that one prediction uses; None leaves it to ONNX Runtime.
+    Raises ModelError when a file is missing or damaged, or the two files disagree.
+    """
+
+    def __init__(self, directory: Path | str, threads: int | None = None) -> None:
+        directory = Path(directory)
+        if not directory.is_dir():
+            raise ModelError(f"{directory}: there is no such model directory")
+        self.signature = Signature.read(directory / SIGNATURE_FILE)
+        self._session = _session(directory / MODEL_FILE, self.signature.sha256, threads)
+        _agree(directory / MODEL_FILE, self.signature, self._session)
+
+    def predict(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The outputs for a batch: arrays of shape (n, *shape) by input name → (n, *shape).
+
+        Raises ModelError for an input that does not fit the signature.
+        """
+        rows = self._check(inputs)
+        output = self.signature.output
+        if not rows:
+            return np.empty((0, *output.shape), output.numpy_dtype)
+        try:
+            (result,) = self._session.run([output.name], dict(inputs))
+        except Exception as error:  # ONNX Runtime's exceptions have no common base
+            raise ModelError(f"the model failed: {_first_line(error)}") from error
+        if result.shape != (rows, *output.shape):
+            raise ModelError(f"{output.name}: expected {output}, got shape {list(result.shape)}")
+        return np.asarray(result)
+
+    def example(self, n: int = 1) -> dict[str, np.ndarray]:
+        """A batch of n empty instances (zeros, empty strings), to warm up with."""
+        return {
+            tensor.name: np.full(
+                (n, *tensor.shape), "" if tensor.dtype == "string" else 0, tensor.numpy_dtype
+            )
+            for tensor in self.signature.inputs
+        }
+
+    def _check(self, inputs: Mapping[str, np.ndarray]) -> int:
+        """The number of rows, once every input has its dtype, its shape and as many rows."""
+        if inputs.keys() != {tensor.name for tensor in self.signature.inputs}:
+            expected = ", ".join(tensor.name for tensor in self.signature.inputs)
+            raise ModelError(f"expected the inputs {expected}; got {', '.join(inputs) or 'none'}")
+        rows = len(inputs[self.signature.inputs[0].name])
+        for tensor in self.signature.inputs:
+            array = inputs[tensor.name]
+            if array.shape != (rows, *tensor.shape) or array.dtype != tensor.numpy_dtype:
+                raise ModelError(
+                    f"{tensor.name}: expected {tensor}, got {array.dtype} {list(array.shape)}"
+                )
+        return rows
+
+
+def _tensor(fields: dict[str, Any]) -> Tensor:
+    if fields["dtype"] not in ONNX_TYPES.values():
+        raise ValueError(f"{fields['name']}: unknown dtype {fields['dtype']!r}")
+    return Tensor(str(fields["name"]), fields["dtype"], tuple(map(int, fields["shape"])))
+
+
+def _session(path: Path, sha256: str, threads: int | None) -> Any:
+    """An ONNX Runtime session for the file, once its content is known to be the one expected."""
+    try:
+        found = digest(path)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+    if found != sha256:
+        raise ModelError(f"{path}: is damaged (its SHA-256 differs from {SIGNATURE_FILE}'s)")
+
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; they are raised as well
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        raise ModelError(f"{path}: cannot be loaded ({_first_line(error)})") from error
+
+
+def _agree(path: Path, signature: Signature, session: Any) -> None:
+    """Check that the graph has the signature's inputs, its output, and a free batch axis."""
+    inputs = {node.name: node for node in session.get_inputs()}
+    outputs = {node.name: node for node in session.get_outputs()}
+    names = {tensor.name for tensor in signature.inputs}
+    if inputs.keys() != names:
+        raise ModelError(f"{path}: takes {sorted(inputs)}; its signature says {sorted(names)}")
+    if signature.output.name not in outputs:
+        given = sorted(outputs)
+        raise ModelError(f"{path}: gives {given}; its signature says {signature.output.name!r}")
+    for tensor in (*signature.inputs, signature.output):
+        node = (outputs if tensor is signature.output else inputs)[tensor.name]
+        batch, *shape = node.shape or [None]
+        sizes = tuple(
+            size if isinstance(size, int) else want  # a named axis takes any size
+            for size, want in zip(shape, tensor.shape, strict=False)
+        )
+        same_shape = len(shape) == len(tensor.shape) and sizes == tensor.shape
+        if ONNX_TYPES.get(node.type) != tensor.dtype or isinstance(batch, int) or not same_shape:
+            raise ModelError(
+                f"{path}: {tensor.name} is {node.type} {node.shape}; its signature says {tensor}"
+            )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

@@ -1,0 +1,194 @@
+"""The V1 inference protocol: JSON bodies to arrays and back.
+
+A request is `{"instances": [...]}`. An instance is an object, `{"image": [[0, …], …]}`, or, for a
+model with one input, the bare value. Other keys of the body are ignored, as in TF Serving.
+https://www.tensorflow.org/tfx/serving/api_rest, https://kserve.github.io/website (V1 protocol)
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+
+from ..model import Signature, Tensor
+
+
+@dataclass(frozen=True)
+class _Unfit:
+    """A literal that no input takes: NaN, Infinity, or a number that no float can hold."""
+
+    text: str
+
+
+class RequestError(Exception):
+    """A request the protocol refuses; the message names the field."""
+
+
+class Decoder:
+    """Reads requests for one signature.
+
+    A typed msgspec decoder checks every value while it parses. Only a refused request is read a
+    second time, to say where it is wrong.
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        self._inputs = signature.inputs
+        self._types = [_type(tensor) for tensor in self._inputs]
+        self._fields = [f"input_{index}" for index in range(len(self._inputs))]
+        self._row = msgspec.defstruct(
+            "Row",
+            list(zip(self._fields, self._types, strict=True)),
+            rename={f: t.name for f, t in zip(self._fields, self._inputs, strict=True)},
+            forbid_unknown_fields=True,
+        )
+        bare = len(self._inputs) == 1
+        self._instance: Any = self._row | self._types[0] if bare else self._row
+        instances: Any = list[self._instance]  # type: ignore[name-defined]
+        instances = Annotated[instances, msgspec.Meta(min_length=1)]
+        body = msgspec.defstruct("Body", [("instances", instances)])
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
+
+    def __call__(self, body: bytes) -> dict[str, np.ndarray]:
+        """One array of shape (n, *shape) for each input, or RequestError."""
+        try:
+            rows = self._decoder.decode(body).instances
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise RequestError(self._explain(body) or f"the body: {error}") from error
+        return {
+            tensor.name: _array(tensor, self._column(rows, field))
+            for tensor, field in zip(self._inputs, self._fields, strict=True)
+        }
+
+    def _column(self, rows: list[Any], field: str) -> list[Any]:
+        row = self._row
+        return [getattr(each, field) if type(each) is row else each for each in rows]
+
+    def _explain(self, body: bytes) -> str | None:
+        """Why the typed decoder refused this body, in terms of the request's own fields."""
+        try:
+            request = json.loads(body.decode(), parse_constant=_Unfit, parse_float=_float)
+        except RecursionError:
+            return "the body is nested too deeply"
+        except ValueError as error:
+            return f"the body is not JSON: {error}"
+        if not isinstance(request, dict) or "instances" not in request:
+            return 'the body: expected an object with "instances", a list of what to predict for'
+        instances = request["instances"]
+        if not isinstance(instances, list) or not instances:
+            return f"instances: expected a list of at least one instance, got {_show(instances)}"
+        for index, instance in enumerate(instances):
+            if not _fits(instance, self._instance):
+                return self._explain_instance(f"instances[{index}]", instance)
+        return None
+
+    def _explain_instance(self, where: str, instance: Any) -> str | None:
+        names = [tensor.name for tensor in self._inputs]
+        if not isinstance(instance, dict):
+            if len(names) > 1:
+                return f"{where}: expected an object with {', '.join(names)}, got {_show(instance)}"
+            return _explain_value(f"{where}.{names[0]}", self._inputs[0], instance)
+        for name in instance:
+            if name not in names:
+                return f"{where}.{name}: unknown; the model takes {', '.join(names)}"
+        for tensor, type_ in zip(self._inputs, self._types, strict=True):
+            if tensor.name not in instance:
+                return f"{where}.{tensor.name}: missing"
+            if not _fits(instance[tensor.name], type_):
+                return _explain_value(f"{where}.{tensor.name}", tensor, instance[tensor.name])
+        return None
+
+
+def encode(predictions: np.ndarray) -> bytes:
+    """The body of an answer: `{"predictions": [...]}`, one item an instance."""
+    return msgspec.json.encode({"predictions": predictions.tolist()})
+
+
+def _type(tensor: Tensor) -> Any:
+    """The msgspec type of one instance's value: nested lists of fixed lengths."""
+    kind = tensor.numpy_dtype.kind
+    type_: Any = {"b": bool, "f": float, "O": str}.get(kind, int)
+    if kind in "iu":
+        limits = np.iinfo(tensor.dtype)
+        if limits.bits < 64:  # msgspec's own limits are 64 bits wide; NumPy checks those
+            type_ = Annotated[int, msgspec.Meta(ge=int(limits.min), le=int(limits.max))]
+    for size in reversed(tensor.shape):
+        type_ = Annotated[list[type_], msgspec.Meta(min_length=size, max_length=size)]
+    return type_
+
+
+def _array(tensor: Tensor, column: list[Any]) -> np.ndarray:
+    """A column of checked values as an array; what only shows as an array is refused here."""
+    try:
+        with np.errstate(over="ignore"):
+            array = np.array(column, tensor.numpy_dtype)
+    except OverflowError as error:
+        raise RequestError(f"instances: {tensor.name} does not fit {tensor.dtype}") from error
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise RequestError(
+            f"instances[{row}].{tensor.name}: a number is too large for {tensor.dtype}"
+        )
+    return array
+
+
+def _fits(value: Any, type_: Any) -> bool:
+    try:
+        msgspec.convert(value, type_)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _explain_value(where: str, tensor: Tensor, value: Any) -> str | None:
+    """What is wrong with the value of one input."""
+    try:
+        shape = _shape(value)
+    except ValueError:
+        return f"{where}: expected shape {list(tensor.shape)}, got rows of different lengths"
+    if shape != tensor.shape:
+        got = list(shape) if shape else _show(value)
+        return f"{where}: expected shape {list(tensor.shape)}, got {got}"
+    scalar = _type(Tensor(tensor.name, tensor.dtype, ()))
+    for index in np.ndindex(shape):
+        item = value
+        for position in index:
+            item = item[position]
+        if not _fits(item, scalar):
+            at = "".join(f"[{position}]" for position in index)
+            return f"{where}{at}: expected {_expected(tensor)}, got {_show(item)}"
+    return None
+
+
+def _float(text: str) -> float | _Unfit:
+    number = float(text)
+    return number if math.isfinite(number) else _Unfit(text)
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """The shape of nested lists; ValueError when they are ragged."""
+    if not isinstance(value, list):
+        return ()
+    shapes = {_shape(item) for item in value}
+    if len(shapes) > 1:
+        raise ValueError("ragged")
+    return (len(value), *(shapes.pop() if shapes else ()))
+
+
+def _expected(tensor: Tensor) -> str:
+    kind = tensor.numpy_dtype.kind
+    if kind in "iu":
+        limits = np.iinfo(tensor.dtype)
+        return f"an integer from {limits.min} to {limits.max}"
+    return {"b": "true or false", "f": "a number", "O": "a string"}[kind]
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, dict):
+        return "an object"
+    text = value.text if isinstance(value, _Unfit) else json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

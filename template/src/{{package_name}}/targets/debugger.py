@@ -1,0 +1,51 @@
+"""The pipeline's first three steps as plain calls in this process, for a debugger."""
+
+import pdb
+import sys
+import tempfile
+from pathlib import Path
+
+from kfp import dsl
+
+from ..pipelines.components import evaluate_model, load_data, train_model
+from ..settings import Settings
+from .compile import parameters
+from .local import revision
+
+
+def run(settings: Settings) -> None:
+    """Load, train and evaluate without KFP, cache or registration; an error opens pdb there."""
+    with tempfile.TemporaryDirectory() as directory:
+        try:
+            call_steps(settings, Path(directory))
+        except Exception as error:
+            print(f"{type(error).__name__}: {error}")
+            if not sys.stdin.isatty():
+                raise
+            pdb.post_mortem(error.__traceback__)
+
+
+def call_steps(settings: Settings, directory: Path) -> bool:
+    """Call the functions behind the components one after another; returns the verdict."""
+    values = parameters(settings)
+
+    def artifact(kind: type[dsl.Artifact], name: str) -> dsl.Artifact:
+        return kind(name=name, uri=str(directory / name))
+
+    data = {name: artifact(dsl.Dataset, name) for name in ("train_data", "validation_data", "test_data")}
+    load_data.python_func(data=values["data"], **data)
+    model = artifact(dsl.Model, "model")
+    fitting = {name: data[name] for name in ("train_data", "validation_data")}
+    train_model.python_func(train=values["train"], model=model, **fitting)
+    accepted: bool = evaluate_model.python_func(
+        model=model,
+        test_data=data["test_data"],
+        gate=values["gate"],
+        registry=values["registry"],
+        run="debug",
+        revision=revision(),
+        verdict=artifact(dsl.Artifact, "verdict.json"),
+        metrics=artifact(dsl.Metrics, "metrics"),
+        report=artifact(dsl.HTML, "report.html"),
+    )
+    return accepted

@@ -1,0 +1,100 @@
+"""A run's progress for people: follows the lines of `progress`, keeps everything in a log file."""
+
+import io
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.markup import escape
+
+from ..progress import FAILED, FINISHED, STARTED
+
+LINE = re.compile(r"^\s*\[(?P<step>\w+)\] (?P<event>\w+)(?:: (?P<text>.*))?$")
+
+
+class Display(io.TextIOBase):
+    """A text stream that a runner writes to; shows steps on `out`, and the rest only in `log`.
+
+    `steps` are the pipeline's steps in order; one that says nothing before a later one starts was
+    answered from the cache.
+    """
+
+    def __init__(self, steps: list[str], log: Path, out: TextIO | None = None) -> None:
+        self.steps, self.results, self.error = list(steps), {}, ""  # type: ignore[var-annotated]
+        self.said: list[str] = []
+        self._log = log.open("a", buffering=1)
+        self._console = Console(file=out or sys.stdout, highlight=False, soft_wrap=True)
+        self._status = self._console.status("")
+        self._rest = ""
+        self._step = ""
+        self._begin = time.perf_counter()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self._log.write(text)
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._line(line)
+        return len(text)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._status.stop()
+            self._log.close()
+        super().close()
+
+    def finish(self) -> None:
+        """Account for the steps that said nothing after the last one ended well."""
+        self._status.stop()
+        self._skip_to(None)
+
+    def _line(self, line: str) -> None:
+        match = LINE.match(line)
+        if not match:
+            if self._step and self._console.is_terminal and line.strip():
+                width = max(20, self._console.width - 24)
+                self._status.update(f"{self._step}  [dim]{escape(line.strip()[:width])}[/]")
+            return
+        step, event, text = match["step"], match["event"], match["text"] or ""
+        if event == STARTED:
+            self._skip_to(step)
+            self._start(step)
+        elif event == FINISHED:
+            self._end(f"[green]✓[/] {step:<15} {self._seconds()}")
+            self.results[step] = "finished"
+        elif event == FAILED:
+            self._end(f"[red]✗[/] {step:<15} {self._seconds()}")
+            self.error = f"{step}: {text}"
+        else:
+            self.said.append(text)
+
+    def _start(self, step: str) -> None:
+        self._step, self.said = step, []
+        if self._console.is_terminal:
+            self._status.update(step)
+            self._status.start()
+        else:
+            self._console.print(f"  {step} …")
+
+    def _end(self, line: str) -> None:
+        self._status.stop()
+        first, *more = self.said or [""]
+        self._console.print(f"{line}  {escape(first)}".rstrip())
+        for text in more:
+            self._console.print(" " * 26 + escape(text))
+        self._step, self._begin = "", time.perf_counter()
+
+    def _skip_to(self, step: str | None) -> None:
+        """Report the steps before `step` that did not run: from the cache, or not wanted."""
+        for name in self.steps[: self.steps.index(step) if step else None]:
+            if name not in self.results:
+                self.results[name] = "skipped" if step is None else "cached"
+                self._console.print(f"[dim]· {name:<15}   {self.results[name]}[/]")
+
+    def _seconds(self) -> str:
+        return f"{time.perf_counter() - self._begin:5.1f} s"

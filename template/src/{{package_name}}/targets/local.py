@@ -1,0 +1,105 @@
+"""The laptop: the compiled pipeline through `kfp.local`, each step a process of this environment."""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from datetime import datetime
+from pathlib import Path
+from unittest.mock import patch
+
+from ..errors import UserError
+from ..settings import Settings
+from .display import Display
+
+STATE = Path(".mlops")
+RUNS = STATE / "runs"
+# Code that no step runs: a change there leaves cached results valid.
+OUTSIDE_STEPS = ("cli.py", "targets", "serving", "drawing.py", "predict.py", "doctor.py")
+STEPS = ["load_data", "train_model", "evaluate_model", "register_model", "deploy_model"]
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONUNBUFFERED": "1"}
+
+
+class RunError(UserError):
+    """A run that could not be started, or a step of it that failed."""
+
+
+def run(settings: Settings, *, cache: bool = True) -> Display:
+    """Run the training pipeline and show its progress. Raises `RunError` when a step fails."""
+    with _exclusive():
+        import kfp  # takes a second, so it waits until nothing can be refused quickly
+        from kfp import local
+
+        from .compile import compile_pipeline, parameters
+
+        started = datetime.now().strftime("%Y-%m-%d-%H-%M-%S")
+        spec, log = RUNS / f"{started}.yaml", RUNS / f"{started}.log"
+        compile_pipeline(settings, spec, image=f"local/python:{fingerprint()}")
+        pipeline = kfp.components.load_component_from_file(str(spec))
+        local.init(
+            local.SubprocessRunner(use_venv=False),
+            pipeline_root=str(RUNS),
+            enable_caching=cache,
+            cache_root=str(STATE / "cache"),
+        )
+        display = Display(STEPS, log)
+        try:
+            with redirect_stdout(display), _step_environment():
+                pipeline(**parameters(settings), revision=revision())
+        except RuntimeError as error:
+            raise RunError(f"{display.error or error} (full log: {log})") from None
+        finally:
+            display.close()
+        return display
+
+
+def fingerprint() -> str:
+    """A hash of the code and the packages that steps run: the cache must not outlive either."""
+    package = Path(__file__).parents[1]
+    files = [path for path in package.rglob("*.py") if not _outside(path.relative_to(package))]
+    digest = hashlib.sha256()
+    for path in [*sorted(files), Path("uv.lock")]:
+        if path.exists():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _outside(path: Path) -> bool:
+    return path.parts[0] in OUTSIDE_STEPS
+
+
+def revision() -> str:
+    """The git commit of the project, "unknown" where there is none; "-dirty" with changes."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or "unknown"
+
+
+@contextmanager
+def _exclusive() -> Iterator[None]:
+    """Hold the lock that keeps two runs apart; the system frees it when a run is killed."""
+    try:
+        RUNS.mkdir(parents=True, exist_ok=True)
+        file = (STATE / "run.lock").open("w")
+    except OSError as error:
+        raise RunError(f"cannot write to {error.filename}: {error.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError("another `make run` is at work in this folder: wait for it") from None
+        yield
+
+
+@contextmanager
+def _step_environment() -> Iterator[None]:
+    """What step processes inherit: quiet libraries, and this Python by the name `python3`.
+
+    KFP writes `sys.executable` unquoted into a shell command, which a path with a space breaks.
+    """
+    path = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    with patch.dict(os.environ, {**QUIET, "PATH": path}), patch.object(sys, "executable", "python3"):
+        yield

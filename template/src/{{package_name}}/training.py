@@ -1,0 +1,87 @@
+"""What surrounds `train_model` in steps/train.py: checked arguments, the export and a record."""
+
+import inspect
+import json
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, ValidationError, validate_call
+
+from .data import Dataset
+from .errors import UserError
+from .export import export_model
+
+RECORD = "training.json"
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model was made; `training.json` beside the exported model."""
+
+    parameters: dict[str, Any]
+    curves: dict[str, list[float]]
+    data: dict[str, str]
+    python: str
+
+    @classmethod
+    def read(cls, directory: str | Path) -> "Training":
+        return cls(**json.loads((Path(directory) / RECORD).read_text()))
+
+    def facts(self) -> dict[str, Any]:
+        """What a reader of the pipeline's run wants to see of the model."""
+        return {**self.parameters, "data_hash": self.data["hash"]}
+
+    def summary(self) -> str:
+        """The last value of each curve, in one line."""
+        last = [f"{name} {values[-1]:.4f}" for name, values in self.curves.items() if values]
+        epochs = max((len(values) for values in self.curves.values()), default=0)
+        return " · ".join([f"{epochs} epochs", *last]) if last else "trained"
+
+
+def train_and_export(
+    train: str | Path, validation: str | Path, parameters: dict[str, Any], directory: str | Path
+) -> Training:
+    """Call `train_model` on two data sets, export its model to `directory`, and keep the record.
+
+    Raises `UserError` for a parameter that `train_model` does not take or of another type.
+    """
+    from .steps.train import train_model  # imports the framework, which takes seconds
+
+    data = Dataset(train)
+    _check_names(train_model, parameters)
+    # KFP hands every number over as a float; the annotations say which are integers.
+    checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(train_model)
+    try:
+        model, curves = checked(data, Dataset(validation), **parameters)
+    except ValidationError as error:
+        problems = "; ".join(f"{_key(item['loc'])}: {item['msg']}" for item in error.errors())
+        raise UserError(f"train_model in steps/train.py: {problems}") from None
+    export_model(model, data, Path(directory))
+    training = Training(
+        parameters,
+        {name: [float(value) for value in values] for name, values in curves.items()},
+        {"source": data.schema.source, "hash": data.schema.content_hash},
+        platform.python_version(),
+    )
+    (Path(directory) / RECORD).write_text(json.dumps(asdict(training), indent=2) + "\n")
+    return training
+
+
+def _check_names(function: Any, parameters: dict[str, Any]) -> None:
+    known = [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+    for name in parameters:
+        if name not in known:
+            raise UserError(
+                f"train.{name} in config/: train_model in steps/train.py has no such argument; "
+                f"it has {', '.join(known)}"
+            )
+
+
+def _key(loc: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in loc)
