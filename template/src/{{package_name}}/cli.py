@@ -35,7 +35,7 @@ def main() -> None:
 @app.command()
 def run(
     overrides: Overrides = None,
-    cache: Annotated[bool, typer.Option(help="reuse the results of steps that would not change")] = True,
+    cache: Annotated[bool, typer.Option(help="reuse results that would not change")] = True,
 ) -> None:
     """Run the training pipeline on this machine; a rejected model is a result, not a failure."""
     from . import settings
@@ -46,7 +46,7 @@ def run(
 
 @app.command()
 def debug(overrides: Overrides = None) -> None:
-    """Run load_data, train_model and evaluate_model in this process: breakpoints stop, errors open pdb."""
+    """Run the steps up to the verdict in this process: breakpoints stop, errors open pdb."""
     from . import settings
     from .targets import debugger
 
@@ -110,7 +110,7 @@ def report() -> None:
 
     from .targets import runs
 
-    page = runs.newest("evaluate-model/report")
+    page = runs.copy_report()
     print(page)
     if sys.stdout.isatty():
         webbrowser.open(page.resolve().as_uri())
@@ -122,7 +122,7 @@ def models() -> None:
     from . import settings
     from .targets import models
 
-    models.show(settings.load().registry)
+    models.show(settings.load())
 
 
 @app.command()
@@ -132,8 +132,8 @@ def ui(port: Annotated[int, typer.Option(help="to listen on")] = 5000) -> None:
 
     uri = settings.load().registry.tracking_uri
     print(f"MLflow on http://127.0.0.1:{port} (Ctrl-C stops it)", flush=True)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
-    os.execvp(sys.executable, command)
+    arguments = ["--backend-store-uri", uri, "--port", str(port)]
+    os.execvp(sys.executable, [sys.executable, "-m", "mlflow", "ui", *arguments])
 
 
 @app.command()

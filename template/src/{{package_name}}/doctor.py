@@ -1,6 +1,7 @@
 """`make doctor`: what this machine has, in one table, with how to mend what is missing."""
 
 import os
+import platform
 import shutil
 import socket
 import sys
@@ -39,10 +40,7 @@ def check() -> int:
 
 
 def _python() -> str:
-    version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        raise UserError(f"{version}: install Python 3.11 or newer, then `make setup`")
-    return f"{version} in {sys.prefix}"
+    return f"{platform.python_version()} in {sys.prefix}"
 
 
 def _tool(name: str, advice: str) -> str:
@@ -79,7 +77,8 @@ def _port() -> str:
         try:
             probe.bind((serving.host, serving.port))
         except OSError:
-            raise UserError(f"{serving.port} is in use: `make serve PORT=…` takes another") from None
+            text = f"{serving.port} is in use: `make serve PORT=…` takes another"
+            raise UserError(text) from None
     return f"{serving.host}:{serving.port} is free"
 
 

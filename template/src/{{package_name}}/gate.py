@@ -81,7 +81,7 @@ def _against(
     rule = f"{metric} not worse than version {champion.version}'s"
     rule += f" {sign} {margin:g}" if margin else ""
     if champion.error:
-        return Check(rule, False, f"version {champion.version} cannot be measured: {champion.error}")
+        return Check(rule, False, f"the champion cannot be measured: {champion.error}")
     new, old = metrics.get(metric, math.nan), champion.metrics.get(metric, math.nan)
     gain = old - new if metric in LOWER_IS_BETTER else new - old
     detail = f"{_show(metric, new)} against {_show(metric, old)}"

@@ -48,4 +48,5 @@ def _post(url: str, body: bytes) -> tuple[dict[str, Any], str]:
         raise UserError(f"{url} answered {error.code}: {error.read().decode()[:300]}") from None
     except OSError as error:
         reason = getattr(error, "reason", error)
-        raise UserError(f"no server answers at {url} ({reason}): start `make serve` first") from None
+        text = f"no server answers at {url} ({reason}): start `make serve` first"
+        raise UserError(text) from None

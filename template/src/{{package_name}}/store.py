@@ -5,7 +5,6 @@ an atomic rename, so that a reader never sees half of either.
 """
 
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -31,10 +30,10 @@ def deploy(model: str | Path, version: str, store: str | Path) -> None:
         if not target.exists():
             staged = Path(new) / version
             shutil.copytree(model, staged)
-            os.replace(staged, target)
+            staged.replace(target)
         pointer = Path(new) / CURRENT
         pointer.write_text(json.dumps({"version": version}) + "\n")
-        os.replace(pointer, store / CURRENT)
+        pointer.replace(store / CURRENT)
     versions = sorted((path for path in store.iterdir() if path.name.isdigit()), key=_number)
     for old in versions[:-KEEP]:
         if old != target:

@@ -61,7 +61,8 @@ class Registry:
         with self._errors("read"):
             found = self.client.search_model_versions(f"name = '{self.name}'")
             newest = sorted(found, key=lambda version: int(version.version), reverse=True)
-            return [self._version(each, champion and champion.number) for each in newest]
+            number = champion.number if champion else None
+            return [self._version(each, number) for each in newest]
 
     def _version(self, found: Any, champion: str | None) -> Version:
         run = self.client.get_run(found.run_id)

@@ -73,9 +73,13 @@ class Dataset:
 
     def batches(self, rows: int = 16_384) -> Iterator[Arrays]:
         """Yield features by name, each (n, *shape), and labels (n,) as indices into the classes."""
+        read = 0
         for batch in self.scan().collect_batches(chunk_size=rows, maintain_order=True):
             features = {name: batch[name].to_numpy() for name in self.schema.features}
             yield features, batch[self.schema.label].to_physical().to_numpy().astype(np.int64)
+            read += len(batch)
+        if read != self.schema.rows:  # Polars ends early, without an error, when it panics
+            raise DataError(f"{self.directory} has {read} of its {self.schema.rows} rows")
 
     def arrays(self) -> Arrays:
         """All rows at once, in the form of `batches`. For data that fits in memory."""

@@ -36,20 +36,25 @@ def write_splits(
     try:
         rows, features, classes = _prepare(rows, label, source)
         writers = [_Writer(Path(path), features, label) for path in directories.values()]
-        for batch in rows.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+
+        def write(batch: pl.DataFrame) -> None:
             _refuse_nulls(batch, source)
             place = np.searchsorted(bounds, _row_hashes(batch, sorted(features)), side="right")
             for index, writer in enumerate([*writers[1:], writers[0]]):
                 writer.write(batch.filter(pl.Series(place == index)))
+
+        # Not collect_batches: when Polars panics, that ends as if there were no more rows.
+        rows.sink_batches(write, chunk_size=BATCH_ROWS, maintain_order=True)
         for name, writer in zip(names, writers, strict=True):
             _refuse_useless(name, writer, classes, source)
         return {
-            name: writer.close(classes, source)
-            for name, writer in zip(names, writers, strict=True)
+            name: writer.close(classes, source) for name, writer in zip(names, writers, strict=True)
         }
-    except BaseException:
+    except BaseException as error:
         for path in directories.values():
             shutil.rmtree(path, ignore_errors=True)
+        if isinstance(error, pl.exceptions.PolarsError | pl.exceptions.PanicException):
+            raise DataError(f"source {source}: {' '.join(str(error).split())}") from error
         raise
 
 
@@ -71,7 +76,8 @@ def _prepare(
         return rows, features, tuple(kind.categories)
     values = rows.select(pl.col(label).drop_nulls().unique().sort().cast(pl.String)).collect()
     classes = tuple(values[label])
-    return rows.with_columns(pl.col(label).cast(pl.String).cast(pl.Enum(classes))), features, classes
+    rows = rows.with_columns(pl.col(label).cast(pl.String).cast(pl.Enum(classes)))
+    return rows, features, classes
 
 
 def _feature(name: str, kind: pl.DataType) -> Feature:
@@ -130,7 +136,7 @@ class _Writer:
         batch.write_parquet(self.directory / f"part-{self.parts:05}.parquet")
         labels = batch[self.label].to_physical().to_numpy()
         for name, digest in self.hashes.items():
-            digest.update(_bytes(labels if name == self.label else batch[name].to_numpy()))
+            digest.update(_bytes(labels if name == self.label else batch[name].to_numpy()).data)
         counts = np.bincount(labels, minlength=len(self.counts))
         self.counts = counts + np.pad(self.counts, (0, len(counts) - len(self.counts)))
         self.rows, self.parts = self.rows + len(batch), self.parts + 1

@@ -11,7 +11,6 @@ import numpy as np
 
 from .. import gate, settings
 from ..data import Dataset
-from ..errors import UserError
 from ..model import Model, ModelError
 from ..tracking import Registry, RegistryError, Version
 from ..training import Training
@@ -19,7 +18,7 @@ from .metrics import classification_metrics
 from .plots import write_confusion_png
 from .report import write_report
 
-IMAGE_BYTES = 64 * 2**20  # the report shows mistakes from at most so many bytes of test images
+MAX_PIXELS = 64 * 2**20  # of test images that the report reads to show the mistakes
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,10 @@ class Evaluation:
     def lines(self) -> list[str]:
         """What a person wants to know, a line each."""
         marks = {True: "✓", False: "✗"}
+        checks = self.verdict.checks
         return [
             " · ".join(f"{name} {value:.4f}" for name, value in self.metrics.items()),
-            *(f"{marks[check.passed]} {check.rule}: {check.detail}" for check in self.verdict.checks),
+            *(f"{marks[check.passed]} {check.rule}: {check.detail}" for check in checks),
             "accepted" if self.verdict.accepted else f"rejected: {self.verdict.reason}",
         ]
 
@@ -56,10 +56,10 @@ def evaluate(
     closes the gate instead.
     """
     model, test, training = Model(model_path), Dataset(test_path), Training.read(model_path)
-    labels, probabilities, images = _predict(model, test)
+    labels, probabilities = _predict(model, test)
     metrics = classification_metrics(labels, probabilities)
     version = registry.champion()
-    champion = version and _measure(version, registry, model, test)
+    champion = _measure(version, registry, model, test) if version else None
     verdict = gate.decide(
         metrics,
         rows=len(labels),
@@ -79,7 +79,8 @@ def evaluate(
     record = {
         **verdict.as_dict(),
         "metrics": _finite(metrics),
-        "champion": champion and {"version": champion.version, "metrics": _finite(champion.metrics)},
+        "champion": champion
+        and {"version": champion.version, "metrics": _finite(champion.metrics)},
         "facts": facts,
     }
     Path(verdict_path).write_text(json.dumps(record, indent=2) + "\n")
@@ -93,7 +94,7 @@ def evaluate(
         labels=labels,
         probabilities=probabilities,
         classes=list(model.signature.classes),
-        images=images,
+        images=_images(test),
         facts=facts | {f"train.{name}": str(value) for name, value in training.parameters.items()},
     )
     with tempfile.TemporaryDirectory() as directory:
@@ -113,24 +114,32 @@ def evaluate(
     return Evaluation(run_id, metrics, verdict)
 
 
-def _predict(model: Model, test: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Labels (n,), probabilities (n, classes), and the images where they fit in memory."""
-    labels, probabilities, images = [], [], []
+def _predict(model: Model, test: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (n,) and probabilities (n, classes) of the test rows."""
+    labels = [np.zeros(0, np.int64)]
+    probabilities = [np.zeros((0, len(model.signature.classes)), np.float32)]
     for features, batch_labels in test.batches():
         labels.append(batch_labels)
         probabilities.append(model.predict(features))
-        images.append(features.get("image"))
-    small = all(image is not None for image in images) and sum(i.nbytes for i in images) < IMAGE_BYTES
-    return np.concatenate(labels), np.concatenate(probabilities), np.concatenate(images) if small else None
+    return np.concatenate(labels), np.concatenate(probabilities)
+
+
+def _images(test: Dataset) -> np.ndarray | None:
+    """The test images, for pictures of mistakes; none where there are none or too many."""
+    image = test.schema.features.get("image")
+    if image is None or test.schema.rows * math.prod(image.shape) > MAX_PIXELS:
+        return None
+    return test.arrays()[0]["image"]
 
 
 def _measure(version: Version, registry: Registry, new: Model, test: Dataset) -> gate.Champion:
     try:
         with registry.model(version) as directory:
             old = Model(directory)
-        if (old.signature.inputs, old.signature.classes) != (new.signature.inputs, new.signature.classes):
+        was, now = old.signature, new.signature
+        if (was.inputs, was.classes) != (now.inputs, now.classes):
             raise ModelError("its inputs or classes are not those of the new model")
-        labels, probabilities, _ = _predict(old, test)
+        labels, probabilities = _predict(old, test)
     except (ModelError, RegistryError) as error:
         return gate.Champion(version.number, {}, error=str(error))
     return gate.Champion(version.number, classification_metrics(labels, probabilities))

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -181,8 +181,8 @@ def reply(content: Any, code: int = 200, headers: Mapping[str, str] | None = Non
 
 async def refuse(request: Request, error: Exception) -> Response:
     """The answer to an HTTPException, ours or Starlette's."""
-    assert isinstance(error, HTTPException)
-    return reply({"error": error.detail}, error.status_code, error.headers)
+    refusal = cast(HTTPException, error)
+    return reply({"error": refusal.detail}, refusal.status_code, refusal.headers)
 
 
 async def fail(request: Request, error: Exception) -> Response:

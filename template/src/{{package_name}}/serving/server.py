@@ -64,8 +64,8 @@ def run(
             app,
             factory=True,
             workers=workers,
-            loop="uvloop",
-            http="httptools",
+            loop="auto",
+            http="auto",
             ws="none",
             log_config=LOGGING,
             access_log=False,
@@ -99,6 +99,8 @@ def check(store: Path) -> None:
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket, or a UserError that says why there is none."""
+    if not 0 <= port <= 65535:  # getaddrinfo takes more, and drops the upper bits
+        raise UserError(f"port {port}: expected a number from 1 to 65535")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -112,6 +114,4 @@ def bind(host: str, port: int) -> socket.socket:
             hint = f"stop what uses it, or `make serve PORT={port + 1}`"
             raise UserError(f"port {port} is in use: {hint}") from error
         raise UserError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
-    except OverflowError as error:
-        raise UserError(f"port {port}: expected a number from 1 to 65535") from error
     return listener

@@ -32,7 +32,8 @@ def call_steps(settings: Settings, directory: Path) -> bool:
     def artifact(kind: type[dsl.Artifact], name: str) -> dsl.Artifact:
         return kind(name=name, uri=str(directory / name))
 
-    data = {name: artifact(dsl.Dataset, name) for name in ("train_data", "validation_data", "test_data")}
+    names = ("train_data", "validation_data", "test_data")
+    data = {name: artifact(dsl.Dataset, name) for name in names}
     load_data.python_func(data=values["data"], **data)
     model = artifact(dsl.Model, "model")
     fitting = {name: data[name] for name in ("train_data", "validation_data")}

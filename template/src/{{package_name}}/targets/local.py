@@ -1,4 +1,4 @@
-"""The laptop: the compiled pipeline through `kfp.local`, each step a process of this environment."""
+"""The laptop: the compiled pipeline through `kfp.local`, each step a process of its own."""
 
 import fcntl
 import hashlib
@@ -49,6 +49,7 @@ def run(settings: Settings, *, cache: bool = True) -> Display:
         try:
             with redirect_stdout(display), _step_environment():
                 pipeline(**parameters(settings), revision=revision())
+            display.finish()
         except RuntimeError as error:
             raise RunError(f"{display.error or error} (full log: {log})") from None
         finally:
@@ -101,5 +102,6 @@ def _step_environment() -> Iterator[None]:
     KFP writes `sys.executable` unquoted into a shell command, which a path with a space breaks.
     """
     path = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    with patch.dict(os.environ, {**QUIET, "PATH": path}), patch.object(sys, "executable", "python3"):
+    variables = {**QUIET, "PATH": path}
+    with patch.dict(os.environ, variables), patch.object(sys, "executable", "python3"):
         yield

@@ -1,27 +1,29 @@
 """The registry as a table for the terminal."""
 
+import sys
+
 from rich.console import Console
 from rich.table import Table
 
-from .. import settings
+from ..settings import Settings
 from ..tracking import Registry
 
 
-def show(registry: settings.Registry) -> None:
-    """Print every version, the newest first."""
-    versions = Registry(**registry.model_dump()).versions()
+def show(settings: Settings) -> None:
+    """Print every version, the newest first, with the metrics that the gate looks at."""
+    versions = Registry(**settings.registry.model_dump()).versions()
     if not versions:
-        print(f"no version of {registry.name} is registered yet: run `make run` first")
+        print(f"no version of {settings.registry.name} is registered yet: run `make run` first")
         return
-    metrics = sorted({name for v in versions for name in v.metrics if "/" not in name})
-    table = Table("version", *metrics, "data", "commit", "when", "", title=registry.name)
+    metrics = sorted({*settings.gate.floors, settings.gate.champion.metric})
+    table = Table("version", *metrics, "data", "commit", "when", "", title=settings.registry.name)
     for version in versions:
         table.add_row(
             version.number,
-            *(f"{version.metrics[m]:.4f}" if m in version.metrics else "" for m in metrics),
+            *(f"{version.metrics.get(name, float('nan')):.4f}" for name in metrics),
             f"{version.tags.get('data.source', '')} {version.tags.get('data.train_hash', '')[:8]}",
             version.tags.get("git.commit", "")[:8],
             f"{version.created:%Y-%m-%d %H:%M}",
             "champion" if version.champion else "",
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -1,12 +1,16 @@
 """Sources: each leaf has a function `scan(**options)` that gives rows as a lazy Polars frame."""
 
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
 
 from . import fashion_mnist, sample
 
-SOURCES = {"sample": sample.scan, "fashion-mnist": fashion_mnist.scan}
+SOURCES: dict[str, Callable[..., pl.LazyFrame]] = {
+    "sample": sample.scan,
+    "fashion-mnist": fashion_mnist.scan,
+}
 
 
 def scan(source: str, **options: Any) -> pl.LazyFrame:

@@ -23,10 +23,12 @@ CHECKSUMS = {
     "t10k-images-idx3-ubyte.gz": "md5:bef4ecab320f06d8554ea6380940ec79",
     "t10k-labels-idx1-ubyte.gz": "md5:bb300cfdad3c16e7a12a480ee83cd310",
 }
-CLASSES = pl.Enum(
-    ["T-shirt", "Trouser", "Pullover", "Dress", "Coat"]
-    + ["Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
-)
+# fmt: off
+CLASSES = np.array([
+    "T-shirt", "Trouser", "Pullover", "Dress", "Coat",
+    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+])
+# fmt: on
 
 
 def scan(
@@ -46,7 +48,7 @@ def scan(
     codes = np.concatenate([array for name, array in arrays.items() if "labels" in name])
     if len(images) != len(codes):
         raise DataError(f"fashion-mnist: {len(images)} images but {len(codes)} labels")
-    labels = pl.Series(codes).cast(CLASSES)
+    labels = pl.Series(CLASSES[codes], dtype=pl.Enum(CLASSES))
     return pl.LazyFrame({"image": images, "label": labels})
 
 

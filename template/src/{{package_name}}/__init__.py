@@ -1,0 +1,1 @@
+"""What makes, judges and serves the model; `cli` is the door."""
