@@ -132,7 +132,7 @@ def ui(port: Annotated[int, typer.Option(help="to listen on")] = 5000) -> None:
 
     uri = settings.load().registry.tracking_uri
     print(f"MLflow on http://127.0.0.1:{port} (Ctrl-C stops it)", flush=True)
-    arguments = ["--backend-store-uri", uri, "--port", str(port)]
+    arguments = ["--backend-store-uri", uri, "--port", str(port), "--workers", "1"]
     os.execvp(sys.executable, [sys.executable, "-m", "mlflow", "ui", *arguments])
 
 

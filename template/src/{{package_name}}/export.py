@@ -66,32 +66,26 @@ def _sklearn(
     model: Any, schema: Schema, path: Path
 ) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
     import onnx
-    from onnx import TensorProto, compose, helper
+    from onnx import TensorProto, helper
     from skl2onnx import to_onnx
     from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
 
-    (name, feature) = next(iter(schema.features.items()))
+    if len(schema.features) != 1:
+        raise ExportError(f"scikit-learn models take one feature here, not {len(schema.features)}")
+    [(name, feature)] = schema.features.items()
     width = int(np.prod(feature.shape, dtype=int))
-    options = {"zipmap": False}
-    converted = to_onnx(model, np.zeros((1, width), np.float32), options=options)
-    core = select_model_inputs_outputs(converted, OUTPUT)
-    # Estimators take flat float rows: put the reshaping from raw values in front.
+    row = np.zeros((1, width), np.float32)
+    converted = to_onnx(model, row, options={"zipmap": False})
+    exported = select_model_inputs_outputs(converted, OUTPUT)
+    graph = exported.graph
+    # Estimators take flat rows of floats: put the way there from raw values in front.
+    flat = graph.input[0].name
+    graph.node.insert(0, helper.make_node("Flatten", [f"{name}/real"], [flat], axis=1))
+    graph.node.insert(0, helper.make_node("Cast", [name], [f"{name}/real"], to=TensorProto.FLOAT))
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(feature.dtype))
-    flatten = helper.make_model(
-        helper.make_graph(
-            [
-                helper.make_node("Cast", [name], ["real"], to=TensorProto.FLOAT),
-                helper.make_node("Flatten", ["real"], ["flat"], axis=1),
-            ],
-            "flatten",
-            [helper.make_tensor_value_info(name, kind, [None, *feature.shape])],
-            [helper.make_tensor_value_info("flat", TensorProto.FLOAT, [None, width])],
-        ),
-        opset_imports=core.opset_import,
-        ir_version=core.ir_version,
-    )
-    inner = core.graph.input[0].name
-    onnx.save(compose.merge_models(flatten, core, io_map=[("flat", inner)]), path)
+    raw = helper.make_tensor_value_info(name, kind, [None, *feature.shape])
+    graph.input[0].CopyFrom(raw)
+    onnx.save(exported, path)
     return lambda features: model.predict_proba(features[name].reshape(len(features[name]), -1))
 
 

@@ -22,8 +22,8 @@ class Champion:
 
 
 @dataclass(frozen=True)
-class Check:
-    """One rule with its numbers, in words: `rule` is what was asked, `detail` what was found."""
+class Outcome:
+    """One rule and how it ended, in words: `rule` is what was asked, `detail` what was found."""
 
     rule: str
     passed: bool
@@ -32,11 +32,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Accepted only when every check passed; `reason` is one line for people."""
+    """Accepted only when every rule passed; `reason` is one line for people."""
 
     accepted: bool
     reason: str
-    checks: tuple[Check, ...]
+    rules: tuple[Outcome, ...]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -56,37 +56,37 @@ def decide(
     It must reach every floor, and not be worse than the champion by more than `margin` in `metric`.
     A missing or non-finite number, no test rows or an unmeasured champion reject.
     """
-    checks = [Check("the test set has rows", rows > 0, str(rows))]
-    checks += [_floor(name, metrics, limit) for name, limit in floors.items()]
-    checks.append(_against(champion, metric, margin, metrics))
-    failed = [f"{check.rule}: {check.detail}" for check in checks if not check.passed]
+    rules = [Outcome("the test set has rows", rows > 0, str(rows))]
+    rules += [_floor(name, metrics, limit) for name, limit in floors.items()]
+    rules.append(_against(champion, metric, margin, metrics))
+    failed = [f"{rule.rule}: {rule.detail}" for rule in rules if not rule.passed]
     reason = "; ".join(failed) if failed else "every rule passed"
-    return Verdict(not failed, reason, tuple(checks))
+    return Verdict(not failed, reason, tuple(rules))
 
 
-def _floor(name: str, metrics: Mapping[str, float], limit: float) -> Check:
+def _floor(name: str, metrics: Mapping[str, float], limit: float) -> Outcome:
     value = metrics.get(name, math.nan)
     lower = name in LOWER_IS_BETTER
     # A comparison with NaN is false, so NaN fails on either side.
     passed = math.isfinite(value) and (value <= limit if lower else value >= limit)
-    return Check(f"{name} {'≤' if lower else '≥'} {limit:g}", passed, _show(name, value))
+    return Outcome(f"{name} {'≤' if lower else '≥'} {limit:g}", passed, _show(name, value))
 
 
 def _against(
     champion: Champion | None, metric: str, margin: float, metrics: Mapping[str, float]
-) -> Check:
+) -> Outcome:
     if champion is None:
-        return Check("not worse than the champion", True, "there is no champion yet")
+        return Outcome("not worse than the champion", True, "there is no champion yet")
     sign = "+" if metric in LOWER_IS_BETTER else "−"
     rule = f"{metric} not worse than version {champion.version}'s"
     rule += f" {sign} {margin:g}" if margin else ""
     if champion.error:
-        return Check(rule, False, f"the champion cannot be measured: {champion.error}")
+        return Outcome(rule, False, f"the champion cannot be measured: {champion.error}")
     new, old = metrics.get(metric, math.nan), champion.metrics.get(metric, math.nan)
     gain = old - new if metric in LOWER_IS_BETTER else new - old
     detail = f"{_show(metric, new)} against {_show(metric, old)}"
     # Differences of decimals are off by an ulp: 0.97 - 0.98 is a little below -0.01.
-    return Check(rule, math.isfinite(gain) and gain >= -margin - 1e-12, detail)
+    return Outcome(rule, math.isfinite(gain) and gain >= -margin - 1e-12, detail)
 
 
 def _show(name: str, value: float) -> str:

@@ -32,10 +32,9 @@ class Evaluation:
     def lines(self) -> list[str]:
         """What a person wants to know, a line each."""
         marks = {True: "✓", False: "✗"}
-        checks = self.verdict.checks
         return [
             " · ".join(f"{name} {value:.4f}" for name, value in self.metrics.items()),
-            *(f"{marks[check.passed]} {check.rule}: {check.detail}" for check in checks),
+            *(f"{marks[rule.passed]} {rule.rule}: {rule.detail}" for rule in self.verdict.rules),
             "accepted" if self.verdict.accepted else f"rejected: {self.verdict.reason}",
         ]
 
@@ -87,7 +86,7 @@ def evaluate(
     write_report(
         Path(report_path),
         title=f"{registry.name}: evaluation",
-        verdict=record | {"rules": record["checks"]},
+        verdict=record,
         metrics=metrics,
         champion_metrics=dict(champion.metrics) if champion and champion.metrics else None,
         history=training.curves,

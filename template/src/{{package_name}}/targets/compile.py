@@ -22,7 +22,10 @@ def compile_pipeline(settings: Settings, path: Path, image: str) -> None:
     """Write the compiled pipeline, its steps to run in `image`, with `parameters` as defaults."""
     path.parent.mkdir(parents=True, exist_ok=True)
     compiler.Compiler().compile(
-        training_pipeline, str(path), pipeline_parameters=parameters(settings)
+        training_pipeline,
+        str(path),
+        pipeline_name=settings.registry.name,
+        pipeline_parameters=parameters(settings),
     )
     spec = yaml.safe_load(path.read_text())
     for executor in spec["deploymentSpec"]["executors"].values():

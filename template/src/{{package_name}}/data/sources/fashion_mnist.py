@@ -53,7 +53,8 @@ def scan(
 
 
 def _fetch(name: str, mirror: str, cache: Path, checksums: Mapping[str, str]) -> Path:
-    import pooch  # with requests an import of 0.3 s: only where it is used
+    import pooch  # an import of 0.3 s: only where it is used
+    import requests
 
     url = f"{mirror.rstrip('/')}/{name}"
     advice = "check the network, or set data.fashion_mnist.mirror in config/"
@@ -61,13 +62,13 @@ def _fetch(name: str, mirror: str, cache: Path, checksums: Mapping[str, str]) ->
         return Path(pooch.retrieve(url, known_hash=checksums[name], fname=name, path=cache))
     except ValueError:
         raise DataError(f"fashion-mnist: {url} does not match its checksum; {advice}") from None
-    except PermissionError as error:
-        raise DataError(
-            f"fashion-mnist: cannot write to {error.filename or cache}; set KERAS_HOME"
-        ) from None
-    except OSError as error:  # every error of requests is one
+    except requests.RequestException as error:
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"fashion-mnist: cannot read {url} ({reason}); {advice}") from None
+    except OSError as error:
+        raise DataError(
+            f"fashion-mnist: cannot write to {cache} ({error.strerror}); set KERAS_HOME"
+        ) from None
 
 
 def _read_idx(path: Path) -> np.ndarray:

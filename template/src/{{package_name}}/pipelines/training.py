@@ -9,7 +9,7 @@ from .components import deploy_model, evaluate_model, load_data, register_model,
 
 
 @dsl.pipeline(
-    name="{{ project_slug }}",
+    name="training",  # `targets.compile` gives it the model's name
     description="Train a model, judge it against the one in service, and deploy it when it passes.",
 )
 def training_pipeline(

@@ -86,11 +86,11 @@ class Gate(Section):
 
 
 class Registry(Section):
-    """The MLflow tracking server, or on a laptop a SQLite file and a folder."""
+    """The model's name, and the MLflow tracking server; on a laptop a SQLite file and a folder."""
 
     tracking_uri: str
     artifact_location: str | None = None
-    name: str = "{{ project_slug }}"
+    name: str
 
 
 class Serving(Section):

@@ -1,0 +1,103 @@
+"""How this template is checked: the only place that says so.
+
+`make demo` and `make test` set nox up and call it; `nox --list` shows every session, and what
+follows `--` goes to pytest: `nox -s render -- -k pairs`.
+"""
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2026.10"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "tests"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+# Where the environment forbids .pyc files, every start of a project's program imports its libraries
+# from source, which is seconds slower; sessions measure and time out on what a user sees.
+ENV = {"PYTHONDONTWRITEBYTECODE": None, "PYTHONUNBUFFERED": "1"}
+
+
+def install(session: nox.Session, group: str) -> None:
+    session.install(*nox.project.dependency_groups(PYPROJECT, group))
+
+
+def pytest(session: nox.Session, *folders: str) -> None:
+    install(session, "tests")
+    session.run("python", "-m", "pytest", *folders, *session.posargs, env=ENV)
+
+
+@nox.session(python=PYTHON)
+def tests(session: nox.Session) -> None:
+    """Everything the README promises: the five sessions below in one."""
+    pytest(session)
+
+
+@nox.session(python=PYTHON)
+def static(session: nox.Session) -> None:
+    """Question files, Jinja budget, file names, the reference page (seconds)."""
+    pytest(session, "tests/static")
+
+
+@nox.session(python=PYTHON)
+def render(session: nox.Session) -> None:
+    """Every pair of answers renders to files that parse, lint and hold no leftovers."""
+    pytest(session, "tests/render")
+
+
+@nox.session(python=PYTHON)
+def agreement(session: nox.Session) -> None:
+    """What several files of a project say, they say alike."""
+    pytest(session, "tests/agreement")
+
+
+@nox.session(python=PYTHON)
+def update(session: nox.Session) -> None:
+    """An updated project equals a fresh one, and the user's files stay the user's."""
+    pytest(session, "tests/update")
+
+
+@nox.session(python=PYTHON)
+def e2e(session: nox.Session) -> None:
+    """Generated projects, set up, trained, served and called through their own make targets."""
+    pytest(session, "tests/e2e")
+
+
+@nox.session(python=PYTHON)
+def demo(session: nox.Session) -> None:
+    """Scaffold a project, train it, serve it, ask it for a prediction: with the time of each."""
+    install(session, "demo")
+    session.run("python", "tests/demo.py", *session.posargs, env=ENV)
+
+
+@nox.session(python=PYTHON)
+def lint(session: nox.Session) -> None:
+    """The template repository's own code, scripts and workflows."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("yamllint", "--strict", "copier.yml", "questions", "mkdocs.yml", ".github")
+    session.run("shellcheck", ".ci/run")
+    session.run("zizmor", "--offline", "--quiet", ".github/workflows")
+
+
+@nox.session(python=PYTHON)
+def docs(session: nox.Session) -> None:
+    """Write the reference page from the questions, then build the site, strictly, into site/."""
+    install(session, "docs")
+    session.run("python", "-m", "blueprint.reference", env={"PYTHONPATH": "tests"})
+    quiet = {"NO_MKDOCS_2_WARNING": "1"}
+    session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env=quiet)
+
+
+@nox.session(python=PYTHON)
+def bench(session: nox.Session) -> None:
+    """Measure each target against its reference, into build/bench.json; `-- NAME` runs one row."""
+    install(session, "demo")
+    requirements = Path("tests/bench/requirements.txt")
+    if requirements.exists():
+        session.install("-r", str(requirements))
+    session.run("python", "tests/bench/bench.py", *session.posargs, env=ENV)

@@ -1,0 +1,214 @@
+"""What several files of a project say, they say alike; and what one names, another has."""
+
+import itertools
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from blueprint import questions
+from blueprint.rendering import Renderings, files
+
+SETS = [
+    {},
+    {"framework": "sklearn", "data_source": "fashion-mnist", "ci": "none"},
+    {"python_version": "3.11", "project_slug": "other-name"},
+]
+CODE = re.compile(r"```\w*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
+MAKE = re.compile(r"(?:^|[\s(])make +((?:[A-Z_]+=\S+ +)*)([a-z][a-z-]*)", re.MULTILINE)
+
+
+@pytest.fixture(scope="module", params=SETS, ids=lambda a: "-".join(a.values()) or "default")
+def project(request: pytest.FixtureRequest, renderings: Renderings) -> Path:
+    return renderings(**request.param)
+
+
+def answers(project: Path) -> dict[str, Any]:
+    return yaml.safe_load((project / ".copier-answers.yml").read_text())
+
+
+def pyproject(project: Path) -> dict[str, Any]:
+    return tomllib.loads((project / "pyproject.toml").read_text())
+
+
+def package(project: Path) -> str:
+    return answers(project)["project_slug"].replace("-", "_")
+
+
+def targets(project: Path) -> set[str]:
+    text = (project / "Makefile").read_text()
+    return set(re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE))
+
+
+def pages(project: Path) -> dict[str, str]:
+    return {str(p): (project / p).read_text() for p in files(project) if p.suffix == ".md"}
+
+
+def workflows(project: Path) -> dict[str, str]:
+    folder = project / ".github"
+    return (
+        {str(path): path.read_text() for path in folder.rglob("*.yml")} if folder.exists() else {}
+    )
+
+
+def test_every_target_is_phony_and_helped(project: Path) -> None:
+    text = (project / "Makefile").read_text()
+    phony = {
+        name for line in re.findall(r"^\.PHONY: (.*)", text, re.MULTILINE) for name in line.split()
+    }
+    assert phony == targets(project)
+    helped = set(re.findall(r"^([a-z][a-z-]*):.*## \S", text, re.MULTILINE))
+    parts = {name for name in targets(project) if name.startswith("lint-")}
+    assert helped == targets(project) - parts, "a target without help is one nobody finds"
+
+
+def test_every_recipe_is_one_command(project: Path) -> None:
+    text = (project / "Makefile").read_text()
+    for rule in re.findall(r"^\S.*:(?!=).*\n((?:\t.*\n)+)", text, re.MULTILINE):
+        assert len(re.sub(r"\\\n", "", rule).strip().splitlines()) == 1, rule
+
+
+def test_the_targets_of_the_design_exist(project: Path) -> None:
+    wanted = "help setup doctor lint format test run compile debug serve predict ui report models"
+    assert {*wanted.split(), "upgrade", "clean"} <= targets(project)
+
+
+def test_the_targets_that_pages_and_workflows_name_exist(project: Path) -> None:
+    named: dict[str, set[str]] = {}
+    for name, text in pages(project).items():
+        for block in CODE.finditer(text):
+            for target in MAKE.findall(block[1] or block[2]):
+                named.setdefault(target[1], set()).add(name)
+    for name, text in workflows(project).items():
+        for target in MAKE.findall(text):
+            named.setdefault(target[1], set()).add(name)
+    assert "README.md" in {name for names in named.values() for name in names}
+    missing = {target: names for target, names in named.items() if target not in targets(project)}
+    assert not missing
+
+
+def test_messages_name_targets_that_exist(project: Path) -> None:
+    """`make …` in back quotes, in the package's own messages and comments."""
+    for path in files(project / "src"):
+        if path.suffix != ".py":
+            continue
+        for target in re.findall(r"`make ([a-z][a-z-]*)", (project / "src" / path).read_text()):
+            assert target in targets(project), f"{path}: make {target}"
+
+
+def test_the_links_and_paths_of_the_pages_exist(project: Path) -> None:
+    for name, text in pages(project).items():
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+            assert (project / name).parent.joinpath(link).exists(), f"{name}: {link}"
+        for path in re.findall(r"`((?:src|tests|config|docs)/[\w./-]+)`", text):
+            assert (project / path).exists(), f"{name}: {path}"
+
+
+def test_the_package_has_one_name(project: Path) -> None:
+    assert [path.name for path in (project / "src").iterdir()] == [package(project)]
+    others = {"digit_recognition", "other_name"} - {package(project)}
+    for path in files(project):
+        text = (project / path).read_text(errors="replace")
+        assert not [name for name in others if name in text], path
+        for name in re.findall(r"^(?:from|import) ([a-z_]+)", text, re.MULTILINE):
+            assert name != "src", path
+    assert f"python -m {package(project)}.cli" in (project / "Makefile").read_text()
+
+
+def test_the_model_has_one_name(project: Path) -> None:
+    slug = answers(project)["project_slug"]
+    for text in [*pages(project).values(), *workflows(project).values()]:
+        for name in re.findall(r"/v1/models/([a-z0-9-]+)", text):
+            assert name == slug
+    assert pyproject(project)["project"]["name"] == slug
+
+
+def test_python_has_one_version(project: Path) -> None:
+    version = answers(project)["python_version"]
+    lowest = pyproject(project)["project"]["requires-python"]
+    assert lowest.startswith(">=3.11")
+    for name, text in workflows(project).items():
+        for found in re.findall(r"python(?:-version|_version)?:? *[\"']?(3\.\d+)", text):
+            assert found == version, name
+    if workflows(project):
+        assert any(version in text for text in workflows(project).values())
+    for path in files(project):
+        for found in re.findall(
+            r"^FROM python:(3\.\d+)", (project / path).read_text(errors="replace"), re.M
+        ):
+            assert found == version, path
+    assert pyproject(project)["tool"]["ruff"]["target-version"] == "py311"
+
+
+def test_the_port_is_said_once_and_alike(project: Path) -> None:
+    port = str(yaml.safe_load((project / "config" / "base.yaml").read_text())["serving"]["port"])
+    for name, text in {**pages(project), **workflows(project)}.items():
+        for found in re.findall(r"(?:127\.0\.0\.1|localhost):(\d+)/v", text):
+            assert found == port, name
+    code = "".join(
+        (project / "src" / path).read_text()
+        for path in files(project / "src")
+        if path.suffix == ".py"
+    )
+    assert set(re.findall(r"\bport: \S.*= (\d+)$", code, re.MULTILINE)) <= {port, "5000"}
+
+
+def test_the_dependency_groups_that_are_named_exist(project: Path) -> None:
+    settings = pyproject(project)
+    groups = set(settings["dependency-groups"])
+    texts = {"Makefile": (project / "Makefile").read_text(), **workflows(project), **pages(project)}
+    for name, text in texts.items():
+        for group in re.findall(r"--(?:only-|no-)?group[ =]([\w-]+)", text):
+            assert group in groups, f"{name}: {group}"
+    assert set(settings["tool"]["uv"].get("default-groups", [])) <= groups
+
+
+def test_a_dependency_is_wanted_alike_everywhere(project: Path) -> None:
+    """A package in two groups has one version range."""
+    settings = pyproject(project)
+    wanted: dict[str, set[str]] = {}
+    groups = [settings["project"]["dependencies"], *settings["dependency-groups"].values()]
+    for line in itertools.chain(*groups):
+        if isinstance(line, str):
+            name = re.split(r"[\[<>=~!; ]", line, maxsplit=1)[0]
+            wanted.setdefault(name, set()).add(line.partition(";")[0].strip())
+            assert re.search(r"~=|==|<", line), f"{line}: no upper bound"
+    assert {name: lines for name, lines in wanted.items() if len(lines) > 1} == {}
+
+
+def test_the_modules_that_the_contracts_name_exist(project: Path) -> None:
+    settings, source = pyproject(project), project / "src"
+    for contract in settings["tool"]["importlinter"]["contracts"]:
+        for key in ("source_modules", "forbidden_modules", "modules"):
+            for module in contract.get(key, []):
+                if module.startswith(package(project)):
+                    path = source.joinpath(*module.split("."))
+                    assert path.is_dir() or path.with_suffix(".py").exists(), module
+
+
+def test_the_installed_tools_are_the_ones_that_check_the_template(project: Path) -> None:
+    """Rendering is linted with the ruff that the project itself asks for, or nearly."""
+    ours = tomllib.loads((questions.ROOT / "pyproject.toml").read_text())["dependency-groups"][
+        "tests"
+    ]
+    theirs = pyproject(project)["dependency-groups"]["dev"]
+    minor = {
+        re.search(r"(\d+\.\d+)", line)[1] for line in [*ours, *theirs] if line.startswith("ruff")
+    }  # type: ignore[index]
+    assert len(minor) == 1
+
+
+def test_the_data_source_is_the_answer(project: Path) -> None:
+    base = yaml.safe_load((project / "config" / "base.yaml").read_text())
+    assert base["data"]["source"] == answers(project)["data_source"]
+
+
+def test_a_step_has_one_name_in_its_folders(project: Path) -> None:
+    """`steps/train.py` has its component and its test."""
+    source = project / "src" / package(project)
+    for step in (source / "steps").glob("[a-z]*.py"):
+        assert (source / "pipelines" / "components" / step.name).exists()
+        assert (project / "tests" / "steps" / f"test_{step.name}").exists()

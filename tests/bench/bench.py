@@ -1,0 +1,372 @@
+"""Measures each target of the design against its reference, in the same run.
+
+`nox -s bench` runs every row, `nox -s bench -- render latency` those named (also by a prefix).
+Prints a table and keeps the newest result of each row in build/bench.json.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent))
+
+import load  # noqa: E402
+
+from blueprint import rendering  # noqa: E402
+from blueprint.project import Project, environment, free_port, get, stop  # noqa: E402
+
+BUILD = ROOT / "build"
+PACKAGE = "digit_recognition"
+STEPS = 5
+IMAGE = [[(x * y) % 256 for x in range(28)] for y in range(28)]
+BODY = json.dumps({"instances": [IMAGE]}).encode()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. `ratio` is value / reference_value; `bar` says what makes it `ok`."""
+
+    name: str
+    value: float
+    unit: str
+    reference: str
+    reference_value: float
+    ratio: float
+    bar: str
+    ok: bool
+
+
+class Bench:
+    """What several rows use: made when it is first asked for, and removed at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def template(self) -> Path:
+        directory = self.folder / "template"
+        directory.mkdir()
+        return rendering.snapshot(directory)
+
+    def empty_template(self, files: int) -> Path:
+        """The least that Copier can render: no question, and empty files."""
+        directory = self.folder / f"empty-{files}"
+        (directory / "template").mkdir(parents=True)
+        (directory / "copier.yml").write_text("_subdirectory: template\n")
+        for index in range(files):
+            (directory / "template" / f"{index}.txt").touch()
+        rendering.git(directory, "init", "-q", "-b", "main")
+        rendering.commit(directory, "Empty")
+        rendering.git(directory, "tag", rendering.TAG)
+        return directory
+
+    @cached_property
+    def project(self) -> Project:
+        """The default project, set up."""
+        say("set up the default project")
+        project = Project(self.folder / "project")
+        copy(self.template, project.path)
+        project.make("setup")
+        return project
+
+    @property
+    def python(self) -> Path:
+        return self.project.path / ".venv" / "bin" / "python"
+
+    def fresh(self) -> Path:
+        """A folder with the project's configuration, in which nothing has run."""
+        directory = Path(tempfile.mkdtemp(dir=self.folder))
+        shutil.copytree(self.project.path / "config", directory / "config")
+        return directory
+
+    @cached_property
+    def serving(self) -> dict[str, float]:
+        return measure_serving(self)
+
+
+def render(bench: Bench) -> list[Row]:
+    """`copier copy` of this template, of an empty one, and of one with as many empty files."""
+    files = len(rendering.files(copy(bench.template, bench.folder / "sample")))
+    templates = [bench.template, bench.empty_template(1), bench.empty_template(files)]
+
+    def action(template: Path) -> Callable[[int], object]:
+        return lambda index: copy(template, bench.folder / "copies" / f"{template.name}-{index}")
+
+    ours, empty, same = interleaved(7, *map(action, templates))
+    return [
+        row("render", ours, "s", "an empty Copier template", empty, at_most=1.25),
+        # Where the time goes: Copier itself takes milliseconds a file.
+        row("render-files", ours, "s", f"{files} empty files", same, at_most=1.25),
+    ]
+
+
+def first_prediction(bench: Bench) -> list[Row]:
+    """From `copier copy` to the first answer, with filled package caches."""
+    project = Project(bench.folder / "first")
+    template = bench.template
+    begin = time.perf_counter()
+    copy(template, project.path)
+    for target in ("setup", "run"):
+        project.make(target)
+    with project.serve() as server:
+        project.make("predict", f"PORT={server.port}")
+        seconds = time.perf_counter() - begin
+    # Measured once, elsewhere: what the design compares with.
+    return [
+        row("first-prediction", seconds, "s", "ZenML's template (noted)", 105, value_at_most=45)
+    ]
+
+
+def orchestration(bench: Bench) -> list[Row]:
+    """`make run` and the same functions in one process, both from nothing."""
+    python = str(bench.python)
+
+    def call(*command: str) -> None:
+        check([python, *command], bench.fresh())
+
+    run, functions = interleaved(
+        3,
+        lambda _: call("-m", f"{PACKAGE}.cli", "run"),
+        lambda _: call(str(HERE / "one_process.py"), PACKAGE),
+    )
+    overhead = (run - functions) / STEPS
+    say(f"make run {run:.1f} s, in one process {functions:.1f} s")
+    reference = f"{functions:.1f} s in one process; a step"
+    return [row("orchestration", overhead, "s", reference, functions / STEPS, value_at_most=2)]
+
+
+def throughput(bench: Bench) -> list[Row]:
+    """Predictions a second over HTTP, JSON, one process, one 28×28 image a request."""
+    result = bench.serving
+    ours = result["blueprint"]
+    return [
+        row("throughput-bentoml", ours, "req/s", "BentoML", result["bentoml"], at_least=5),
+        row(
+            "throughput-kserve", ours, "req/s", "KServe ModelServer", result["kserve"], at_least=1.3
+        ),
+    ]
+
+
+def latency(bench: Bench) -> list[Row]:
+    """The 99th percentile at half of the full load, against the median."""
+    p50, p99 = bench.serving["p50"], bench.serving["p99"]
+    return [row("latency", p99 * 1000, "ms", "its own p50", p50 * 1000, at_most=2)]
+
+
+ROWS: list[Callable[[Bench], list[Row]]] = [
+    render,
+    first_prediction,
+    orchestration,
+    throughput,
+    latency,
+]
+
+
+def measure_serving(bench: Bench) -> dict[str, float]:
+    """Medians of interleaved rounds: requests a second by server, and our latency at half load."""
+    store = bench.folder / "store"
+    check([str(bench.python), str(HERE / "servers" / "write_model.py"), str(store)], bench.folder)
+    model = {"MODEL": str(store / "1" / "model.onnx")}
+    servers = {name: HERE / "servers" / f"{name}_server.py" for name in ("blueprint", "kserve")}
+    port = {name: free_port() for name in ("blueprint", "bentoml", "kserve")}
+    bentoml = virtual_environment("bentoml") / "bentoml"
+    kserve = virtual_environment("kserve") / "python"
+    ours = [bench.python, servers["blueprint"], PACKAGE, store, port["blueprint"]]
+    plain = [bentoml, "serve", "bentoml_service:Digits", "--port", port["bentoml"]]
+    with ExitStack() as stack:
+        stack.enter_context(serve(bench, ours, port["blueprint"], "/readyz", {}))
+        quiet = {**model, "BENTOML_DO_NOT_TRACK": "True"}
+        stack.enter_context(serve(bench, plain, port["bentoml"], "/readyz", quiet))
+        there = {**model, "PORT": str(port["kserve"])}
+        address = "/v1/models/digits"
+        stack.enter_context(
+            serve(bench, [kserve, servers["kserve"]], port["kserve"], address, there)
+        )
+        predict = "/v1/models/digits:predict"
+        targets = {
+            "blueprint": load.Target(port["blueprint"], predict, BODY),
+            "bentoml": load.Target(port["bentoml"], "/predict", BODY),
+            "kserve": load.Target(port["kserve"], predict, BODY),
+        }
+        say(f"requests by {load.GENERATOR}")
+        for target in targets.values():
+            load.throughput(target, 1)
+        rates: dict[str, list[float]] = {name: [] for name in targets}
+        for _ in range(5):
+            for name, target in targets.items():
+                rates[name].append(load.throughput(target, 3))
+            say(", ".join(f"{name} {values[-1]:.0f} req/s" for name, values in rates.items()))
+        medians = {name: statistics.median(values) for name, values in rates.items()}
+        half = medians["blueprint"] / 2
+        rounds = [load.latencies(targets["blueprint"], half, 3) for _ in range(5)]
+    for percent in (50, 99):
+        medians[f"p{percent}"] = statistics.median(load.percentile(r, percent) for r in rounds)
+    return medians
+
+
+@contextmanager
+def serve(
+    bench: Bench, command: list[object], port: int, path: str, variables: dict[str, str]
+) -> Iterator[None]:
+    """A server process from the moment `path` answers 200; it is gone at the end."""
+    log = bench.folder / f"server-{port}.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=HERE / "servers",
+            env={**environment(), **variables},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+    try:
+        deadline = time.monotonic() + 90
+        while get(f"http://127.0.0.1:{port}{path}")[0] != 200:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise load.LoadError(f"{command[0]}: not ready\n{log.read_text()[-2000:]}")
+            time.sleep(0.1)
+        yield
+    finally:
+        stop(process)
+
+
+def virtual_environment(name: str) -> Path:
+    """The programs of the reference's environment, which is kept in build/."""
+    requirements = HERE / f"requirements-{name}.txt"
+    directory = BUILD / "bench" / name
+    marker = directory / requirements.name
+    if not marker.exists() or marker.read_text() != requirements.read_text():
+        say(f"install {name}, the reference")
+        check(["uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(directory)])
+        python = str(directory / "bin" / "python")
+        check(["uv", "pip", "install", "--quiet", "--python", python, "-r", str(requirements)])
+        shutil.copy(requirements, marker)
+    return directory / "bin"
+
+
+def copy(template: Path, project: Path) -> Path:
+    command = ["copier", "copy", "--defaults", "--quiet", "--vcs-ref", rendering.TAG]
+    check([*command, str(template), str(project)])
+    return project
+
+
+def check(command: list[str], folder: Path | None = None) -> None:
+    """Run a command; what it prints is shown only if it fails."""
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(
+            f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        )
+
+
+def interleaved(rounds: int, *actions: Callable[[int], object]) -> list[float]:
+    """Median seconds of each, taken in turns so that the machine's moods hit all alike."""
+    times: list[list[float]] = [[] for _ in actions]
+    for index in range(rounds):
+        for action, seconds in zip(actions, times, strict=True):
+            begin = time.perf_counter()
+            action(index)
+            seconds.append(time.perf_counter() - begin)
+        latest = ", ".join(f"{seconds[-1]:.2f} s" for seconds in times)
+        say(f"round {index + 1} of {rounds}: {latest}")
+    return [statistics.median(seconds) for seconds in times]
+
+
+def row(
+    name: str,
+    value: float,
+    unit: str,
+    reference: str,
+    reference_value: float,
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
+    value_at_most: float | None = None,
+) -> Row:
+    """A row with its verdict: one bound, on the ratio or on the value itself."""
+    ratio = value / reference_value
+    if at_most is not None:
+        bar, ok = f"ratio ≤ {at_most:g}", ratio <= at_most
+    elif at_least is not None:
+        bar, ok = f"ratio ≥ {at_least:g}", ratio >= at_least
+    else:
+        assert value_at_most is not None
+        bar, ok = f"≤ {value_at_most:g} {unit}", value <= value_at_most
+    numbers = (round(number, 4) for number in (value, reference_value, ratio))
+    value, reference_value, ratio = numbers
+    return Row(name, value, unit, reference, reference_value, ratio, bar, ok)
+
+
+def table(rows: list[Row]) -> str:
+    lines = [("what", "value", "reference", "value", "ratio", "bar", "")]
+    for each in rows:
+        lines.append(
+            (
+                each.name,
+                f"{each.value:,.2f} {each.unit}",
+                each.reference,
+                f"{each.reference_value:,.2f} {each.unit}",
+                f"{each.ratio:.2f}",
+                each.bar,
+                "ok" if each.ok else "MISSED",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    aligned = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    return "\n".join([aligned[0], "─" * max(map(len, aligned)), *aligned[1:]])
+
+
+def save(rows: list[Row]) -> Path:
+    """Write the rows to build/bench.json; rows that were not measured stay as they were."""
+    path = BUILD / "bench.json"
+    path.parent.mkdir(exist_ok=True)
+    old = json.loads(path.read_text()) if path.exists() else []
+    merged = {each["name"]: each for each in [*old, *map(asdict, rows)]}
+    path.write_text(json.dumps(list(merged.values()), indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+def say(text: str) -> None:
+    print(f"  {text}", flush=True)
+
+
+def main() -> int:
+    names = [function.__name__.replace("_", "-") for function in ROWS]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; all")
+    wanted = parser.parse_args().rows
+    for name in wanted:
+        if not any(known.startswith(name) for known in names):
+            parser.error(f"no row {name!r}: there are {', '.join(names)}")
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder) / "home"
+        home.mkdir()
+        rendering.isolate_git_and_copier(home)
+        bench = Bench(Path(folder))
+        for name, function in zip(names, ROWS, strict=True):
+            if not wanted or any(name.startswith(prefix) for prefix in wanted):
+                print(f"{name}: {function.__doc__}", flush=True)
+                rows += function(bench)
+    print(
+        f"\n{os.cpu_count()} cores\n{table(rows)}\n{save(rows).relative_to(ROOT)} has the numbers"
+    )
+    return 0 if all(each.ok for each in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

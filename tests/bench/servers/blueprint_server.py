@@ -1,0 +1,10 @@
+"""The project's own server, called as `make serve` calls it: PACKAGE STORE PORT."""
+
+import importlib
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    package, store, port = sys.argv[1:]
+    server = importlib.import_module(f"{package}.serving.server")
+    server.run(Path(store), "digits", port=int(port))

@@ -1,0 +1,122 @@
+"""Commands in a generated project: its make targets, its server."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def environment() -> dict[str, str]:
+    """This environment without what belongs to the tests: their Python, their make's variables."""
+    hidden = ["VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"]
+    hidden += ["MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "ARGS", "ENV", "PORT", "PYTHON"]
+    return {**{k: v for k, v in os.environ.items() if k not in hidden}, "NO_COLOR": "1"}
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def get(url: str, timeout: float = 5) -> tuple[int, str]:
+    """Status and body of a GET; (0, reason) when nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
+
+
+def stop(process: subprocess.Popen[str], grace: float = 15) -> None:
+    """End a process and everything it started: politely, then not."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+            break
+
+
+@dataclass(frozen=True)
+class Server:
+    """`make serve` on a free port."""
+
+    port: int
+    process: subprocess.Popen[str]
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A generated project on disk."""
+
+    path: Path
+
+    def make(
+        self, *arguments: str, timeout: float = 600, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `make ARGUMENTS`; a failure is an error with the output, unless `check` is off."""
+        done = subprocess.run(
+            ["make", "--no-print-directory", *arguments],
+            cwd=self.path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        if check and done.returncode:
+            command = f"make {' '.join(arguments)}: exit code {done.returncode}"
+            raise AssertionError(f"{command}\n{done.stdout}{done.stderr}")
+        return done
+
+    def start(self, *arguments: str, log: Path) -> subprocess.Popen[str]:
+        """Start `make ARGUMENTS` in a process group of its own, its output in `log`."""
+        with log.open("w") as output:
+            return subprocess.Popen(
+                ["make", "--no-print-directory", *arguments],
+                cwd=self.path,
+                env=environment(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+
+    @contextlib.contextmanager
+    def serve(self, timeout: float = 60) -> Iterator[Server]:
+        """`make serve`, from the moment /readyz answers 200."""
+        port = free_port()
+        log = self.path / f".serve-{port}.log"
+        process = self.start("serve", f"PORT={port}", log=log)
+        server = Server(port, process, log)
+        try:
+            wait_until_ready(server, timeout)
+            yield server
+        finally:
+            stop(process)
+            log.unlink(missing_ok=True)
+
+
+def wait_until_ready(server: Server, timeout: float) -> None:
+    end = time.monotonic() + timeout
+    status, reason = 0, ""
+    while time.monotonic() < end and server.process.poll() is None:
+        status, reason = get(f"{server.url}/readyz")
+        if status == 200:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"the server is not ready: {status} {reason}\n{server.log.read_text()}")

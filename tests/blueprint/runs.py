@@ -1,0 +1,90 @@
+"""What the tests of several projects do with one."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from blueprint.project import Project, Server
+
+STEPS = ["load_data", "train_model", "evaluate_model", "register_model", "deploy_model"]
+
+
+def champion(project: Project) -> str | None:
+    """The version that the store's pointer names."""
+    pointer = project.path / ".mlops" / "store" / "current.json"
+    return json.loads(pointer.read_text())["version"] if pointer.exists() else None
+
+
+def lines_of(output: str) -> dict[str, str]:
+    """The last line of `make run` that names each step."""
+    found = {}
+    for line in output.splitlines():
+        if match := re.search(r"\b(" + "|".join(STEPS) + r")\b", line):
+            found[match[1]] = line
+    return found
+
+
+def post(server: Server, name: str, body: object, timeout: float = 20) -> tuple[int, str, str]:
+    """Status, body and model version of a predict request; `body` may be raw bytes."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    url = f"{server.url}/v1/models/{name}:predict"
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return answer.status, answer.read().decode(), answer.headers["X-Model-Version"] or ""
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(), ""
+
+
+def refused(project: Project, *arguments: str, timeout: float = 60) -> str:
+    """Run a make target that must fail with one clear line; return that line."""
+    done = project.make(*arguments, timeout=timeout, check=False)
+    assert done.returncode != 0, done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, done.stdout + done.stderr
+    return errors[0]
+
+
+def kill_after(project: Project, word: str, process: subprocess.Popen[str], log: Path) -> None:
+    """Kill a started `make` and its children, without warning, once `word` is in its log."""
+    end = time.monotonic() + 120
+    while word not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+class Load:
+    """Requests without pause in a thread, until the block ends; keeps what came back."""
+
+    def __init__(self, server: Server, name: str, body: object) -> None:
+        self.answers: list[tuple[int, str]] = []
+        self._send = lambda: post(server, name, body)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                status, _, version = self._send()
+            except OSError:
+                status, version = 0, ""
+            self.answers.append((status, version))
+
+    def __enter__(self) -> "Load":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(30)

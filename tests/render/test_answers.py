@@ -1,0 +1,91 @@
+"""Answers that cannot work are refused, with a line that says why; the rest are seen to matter."""
+
+from pathlib import Path
+
+import pytest
+
+from blueprint import questions
+from blueprint.rendering import Renderings, files, render
+
+REFUSED = [
+    ("project_name", "", "Give the project a name"),
+    ("project_name", "   ", "Give the project a name"),
+    ("project_name", "a\nb", "one line"),
+    ("project_name", "n" * 81, "at most 80"),
+    ("project_slug", "", "letter"),
+    ("project_slug", "Upper", "lower-case"),
+    ("project_slug", "under_score", "lower-case"),
+    ("project_slug", "1st", "starts with a letter"),
+    ("project_slug", "ends-", "ends with a letter or a digit"),
+    ("project_slug", "line\n", "lower-case"),
+    ("project_slug", "a" * 41, "at most 40"),
+    ("project_slug", "class", '"class"'),
+    ("project_slug", "json", '"json"'),
+    ("project_slug", "mlflow", '"mlflow"'),
+    ("project_slug", "prometheus-client", '"prometheus_client"'),
+    ("description", "", "Describe"),
+    ("description", "a\nb", "one line"),
+    ("author_name", " ", "Name a person"),
+    ("author_email", "nobody", "name@example.com"),
+    ("author_email", 'a"b@example.com', "name@example.com"),
+]
+
+
+def title(value: object) -> str:
+    return ascii(value)[:24]
+
+
+@pytest.mark.parametrize(("key", "value", "reason"), REFUSED, ids=title)
+def test_a_wrong_answer_is_refused(
+    key: str, value: str, reason: str, template: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=key) as caught:
+        render(template, tmp_path / "project", **{key: value})
+    line = str(caught.value).removeprefix("Validation error for question ")
+    assert reason in line
+    assert "\n" not in line.strip()
+    assert not (tmp_path / "project").exists() or not files(tmp_path / "project")
+
+
+def test_every_free_text_has_a_refused_answer() -> None:
+    free = {key for key, q in questions.load().items() if q.asked and not q.choices}
+    assert free == {key for key, _, _ in REFUSED}
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Digit Recognition", "digit-recognition"),
+        ("3D Shapes!", "d-shapes"),
+        ("数字", "ml-project"),
+        ("A" * 50, "a" * 40),
+        ("x" * 39 + " yz", "x" * 39),
+    ],
+)
+def test_the_slug_follows_from_the_name(name: str, slug: str, renderings: Renderings) -> None:
+    answers = (renderings(project_name=name) / ".copier-answers.yml").read_text()
+    assert f"project_slug: {slug}\n" in answers
+
+
+@pytest.mark.parametrize("axis", questions.axes())
+def test_every_choice_makes_a_difference(axis: str, renderings: Renderings) -> None:
+    """Two choices that write the same project are one choice."""
+    trees = []
+    for value in questions.axes()[axis]:
+        project = renderings(**{axis: value})
+        trees.append(
+            {
+                str(path): (project / path).read_bytes()
+                for path in files(project)
+                if path.name != ".copier-answers.yml"
+            }
+        )
+    for index, tree in enumerate(trees):
+        assert tree not in trees[index + 1 :]
+
+
+def test_the_default_licence_texts_are_whole(renderings: Renderings) -> None:
+    starts = {"Apache-2.0": "Apache License", "MIT": "MIT License", "BSD-3-Clause": "BSD 3-Clause"}
+    for value in questions.axes()["license"]:
+        text = (renderings(license=value) / "LICENSE").read_text()
+        assert starts.get(value, "All rights reserved") in text

@@ -1,0 +1,184 @@
+"""Every pair of answers renders to a project whose files parse, pass their linters and hold no
+leftovers. The rows are derived from the questions, so a new choice is tested without a word here.
+"""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from blueprint import questions
+from blueprint.rendering import Renderings, files
+
+LONGEST_SLUG = "a-name-of-forty-characters-which-is-most"
+HARD_TEXT = {
+    "project_name": 'Zoë\'s "Digits" & <b>: 100 % \\ #1',
+    "description": 'It\'s "quoted": a \\ backslash, {braces} & <tags> – #ünïcode $HOME `x` %s',
+    "author_name": 'O\'Brien "Bob" Çelik',
+}
+PAIRS = questions.pairwise(questions.axes())
+# Names are no axis, so they ride along: in each framework, since Python differs there.
+ROWS = [
+    *PAIRS,
+    *({"framework": f, "project_slug": LONGEST_SLUG} for f in questions.axes()["framework"]),
+    {"project_slug": "ab"},
+    HARD_TEXT,
+]
+BINARY = (".png", ".gif", ".ico", ".parquet", ".onnx")
+GOLDEN = "tests/pipelines/training.yaml"  # the compiled pipeline: it holds KFP's braces and Python
+PLACEHOLDERS = re.compile(r"\bNone\b|\bUndefined\b")
+NAMES_COPIER = (".copier-answers.yml", "Makefile", "README.md", "LICENSE", "docs/")
+
+
+def label(row: dict[str, Any]) -> str:
+    return "-".join(str(value)[:20] for value in row.values())
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """A YAML loader that refuses a key written twice."""
+
+
+def _mapping(loader: UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    twice = [key for key in keys if keys.count(key) > 1]
+    if twice:
+        raise yaml.YAMLError(f"key written twice: {twice[0]} {node.start_mark}")
+    return loader.construct_mapping(node, deep=True)
+
+
+UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+@pytest.fixture(scope="module", params=ROWS, ids=label)
+def row(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def project(row: dict[str, Any], renderings: Renderings) -> Path:
+    return renderings(**row)
+
+
+def texts(project: Path) -> dict[str, str]:
+    return {
+        str(path): (project / path).read_text()
+        for path in files(project)
+        if path.suffix not in BINARY
+    }
+
+
+def run(project: Path, *command: str) -> None:
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+
+
+def test_longest_slug_is_the_longest() -> None:
+    assert len(LONGEST_SLUG) == 40
+
+
+def test_nothing_of_the_template_is_left(row: dict[str, Any], project: Path) -> None:
+    for name, text in texts(project).items():
+        assert not re.search(r"\{[{%]|[%}]\}|\.jinja", name), name
+        own = re.sub(r"\$\{\{.*?\}\}", "", text) if name.startswith(".github/") else text
+        own = own.replace(str(row.get("description")), "")
+        for leftover in ("{%", "%}", "{{", "[[ ", "_copier_", ".jinja"):
+            if leftover in ("{{", "%}") and name.endswith((".py", GOLDEN)):
+                continue  # an f-string writes a brace as two, a share as {x:.1%}; KFP {{$.inputs}}
+            assert leftover not in own, f"{name}: {leftover}"
+        if not name.startswith(NAMES_COPIER):
+            assert "copier" not in text.lower(), f"{name} names Copier"
+        if not name.endswith((".py", ".txt", GOLDEN)):
+            assert not PLACEHOLDERS.search(text), f"{name}: {PLACEHOLDERS.search(text)}"
+
+
+def test_a_python_file_holds_no_template_syntax(project: Path) -> None:
+    for name, text in texts(project).items():
+        if name.endswith(".py"):
+            assert not re.search(r"\{\{ ?\w+ ?\}\}", text), name
+
+
+def test_every_file_ends_as_a_file_should(project: Path) -> None:
+    for name, text in texts(project).items():
+        if text:
+            assert text.endswith("\n"), name
+            assert not text.endswith("\n\n"), name
+            assert not text.startswith("\n") or name == "LICENSE", name
+            assert "\n\n\n\n" not in text, name
+
+
+def test_every_structured_file_parses(project: Path) -> None:
+    for name, text in texts(project).items():
+        if name.endswith((".yml", ".yaml")):
+            list(yaml.load_all(text, UniqueKeys))
+        elif name.endswith(".toml"):
+            tomllib.loads(text)
+        elif name.endswith(".json"):
+            json.loads(text)
+        elif name.endswith(".py"):
+            compile(text, name, "exec")
+
+
+def test_the_metadata_says_what_was_answered(row: dict[str, Any], project: Path) -> None:
+    metadata = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    answers = yaml.safe_load((project / ".copier-answers.yml").read_text())
+    assert metadata["name"] == answers["project_slug"]
+    assert metadata["description"] == answers["description"]
+    assert metadata["authors"] == [
+        {"name": answers["author_name"], "email": answers["author_email"]}
+    ]
+    assert row.items() <= answers.items()
+    derived = {key for key, question in questions.load().items() if not question.asked}
+    assert not derived & answers.keys()
+
+
+def test_the_makefile_parses(project: Path) -> None:
+    run(project, "make", "--dry-run", "--warn-undefined-variables", "help")
+
+
+def _python_tree(project: Path) -> str:
+    digest = hashlib.sha256()
+    for path in files(project):
+        if path.suffix in (".py", ".toml"):
+            digest.update(f"{path}\0".encode() + (project / path).read_bytes())
+    return digest.hexdigest()
+
+
+_linted: set[str] = set()
+
+
+def test_formatting_and_linting_change_nothing(project: Path) -> None:
+    tree = _python_tree(project)
+    if tree in _linted:
+        return
+    run(project, "ruff", "format", "--check", "--no-cache", ".")
+    run(project, "ruff", "check", "--no-cache", ".")
+    _linted.add(tree)
+
+
+def test_the_workflows_are_sound(row: dict[str, Any], project: Path, tmp_path: Path) -> None:
+    folder = project / ".github" / "workflows"
+    assert folder.exists() == (row.get("ci", "github") == "github")
+    if not folder.exists():
+        return
+    workflows = [str(path) for path in sorted(folder.iterdir())]
+    assert workflows
+    run(project, "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    run(project, "zizmor", "--offline", "--quiet", "--no-progress", str(folder))
+
+
+def test_shell_scripts_pass_shellcheck(project: Path) -> None:
+    scripts = [name for name, text in texts(project).items() if re.match(r"#!.*\b(ba)?sh\b", text)]
+    if scripts:
+        run(project, "shellcheck", *scripts)
+
+
+def test_an_executable_is_a_script_and_a_script_executable(project: Path) -> None:
+    for name, text in texts(project).items():
+        assert text.startswith("#!") == os.access(project / name, os.X_OK), name

@@ -1,0 +1,83 @@
+"""The question files are complete, and the answers' helpers refuse what they must."""
+
+import itertools
+import keyword
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from blueprint import questions, reference
+
+QUESTIONS = questions.load()
+ASKED = [question for question in QUESTIONS.values() if question.asked]
+
+
+def test_every_question_file_is_asked() -> None:
+    on_disk = {f"questions/{path.name}" for path in questions.FOLDER.iterdir()}
+    assert on_disk == {question.file for question in QUESTIONS.values()}
+
+
+def test_no_question_is_written_twice() -> None:
+    keys = [key for path in questions.FOLDER.iterdir() for key in yaml.safe_load(path.read_text())]
+    assert sorted(keys) == sorted(QUESTIONS)
+
+
+@pytest.mark.parametrize("question", ASKED, ids=lambda q: q.key)
+def test_an_asked_question_is_whole(question: questions.Question) -> None:
+    assert {"type", "default", "help"} <= question.body.keys()
+    assert question.body["help"].strip().endswith(".")
+    if question.choices:
+        assert len(question.choices) > 1, "a question with one choice is not a question"
+        assert question.body["default"] == next(iter(question.choices.values())), "default first"
+    else:
+        assert "validator" in question.body, "free text needs a validator"
+
+
+def test_a_derived_value_is_used() -> None:
+    """A value nobody reads is a dead branch."""
+    folders = [questions.FOLDER, questions.ROOT / "template"]
+    names = "".join(str(path) for folder in folders for path in folder.rglob("*"))
+    texts = [
+        path.read_text() for folder in folders for path in folder.rglob("*.*") if path.is_file()
+    ]
+    for question in QUESTIONS.values():
+        if not question.asked:
+            uses = names.count(question.key) + sum(text.count(question.key) for text in texts)
+            assert uses > 1, f"{question.key} is written and never read"
+
+
+def test_reserved_names_hold_what_python_uses() -> None:
+    reserved = set(QUESTIONS["reserved_names"].body["default"].split())
+    taken = {name for name in sys.stdlib_module_names if name[0].islower()} | set(keyword.kwlist)
+    missing = {name for name in taken if name.islower() and not name.startswith("_")} - reserved
+    assert not missing
+
+
+def test_rows_hold_every_pair() -> None:
+    axes = {"a": [1, 2, 3], "b": ["x", "y"], "c": [True, False], "d": [1, 2, 3, 4]}
+    rows = questions.pairwise(axes)
+    assert rows[0] == {"a": 1, "b": "x", "c": True, "d": 1}
+    assert len(rows) <= 16
+    for (a, xs), (b, ys) in itertools.combinations(axes.items(), 2):
+        seen = {(row[a], row[b]) for row in rows}
+        assert seen == set(itertools.product(xs, ys))
+
+
+@pytest.mark.parametrize(
+    "answers", [{"frameworks": "sklearn"}, {"framework": "Sklearn"}, {"package_name": "other"}]
+)
+def test_the_harness_refuses_a_wrong_answer(answers: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=next(iter(answers))):
+        questions.check_answers(answers)
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    assert reference.PAGE.read_text() == reference.page(), "write it anew with `make docs`"
+
+
+def test_copier_yml_fits_one_screen() -> None:
+    lines = Path(questions.ROOT / "copier.yml").read_text().splitlines()
+    assert len(lines) <= 50
+    assert not any(line.startswith(("_tasks", "_jinja_extensions")) for line in lines)
