@@ -86,9 +86,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def docs(session: nox.Session) -> None:
-    """Write the reference page from the questions, then build the site, strictly, into site/."""
+    """Write the reference page and the tree in the README, then build the site, strictly."""
     install(session, "docs")
-    session.run("python", "-m", "blueprint.reference", env={"PYTHONPATH": "tests"})
+    for page in ("reference", "readme"):
+        session.run("python", "-m", f"blueprint.{page}", env={"PYTHONPATH": "tests"})
     quiet = {"NO_MKDOCS_2_WARNING": "1"}
     session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env=quiet)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from blueprint import questions
+from blueprint import questions, readme
 from blueprint.rendering import Renderings, files, render
 
 REFUSED = [
@@ -89,3 +89,8 @@ def test_the_default_licence_texts_are_whole(renderings: Renderings) -> None:
     for value in questions.axes()["license"]:
         text = (renderings(license=value) / "LICENSE").read_text()
         assert starts.get(value, "All rights reserved") in text
+
+
+def test_the_tree_in_the_readme_is_up_to_date(template: Path, tmp_path: Path) -> None:
+    project = render(template, tmp_path / "digit-recognition")
+    assert readme.README.read_text() == readme.page(project), "write it anew with `make docs`"
