@@ -118,12 +118,20 @@ def first_prediction(bench: Bench) -> list[Row]:
     project = Project(bench.folder / "first")
     template = bench.template
     begin = time.perf_counter()
+
+    def done(stage: str) -> None:
+        say(f"{stage}: after {time.perf_counter() - begin:.1f} s")
+
     copy(template, project.path)
+    done("copier copy")
     for target in ("setup", "run"):
         project.make(target)
+        done(f"make {target}")
     with project.serve() as server:
+        done("make serve")
         project.make("predict", f"PORT={server.port}")
         seconds = time.perf_counter() - begin
+        done("make predict")
     # Measured once, elsewhere: what the design compares with.
     return [
         row("first-prediction", seconds, "s", "ZenML's template (noted)", 105, value_at_most=45)
@@ -186,8 +194,7 @@ def measure_serving(bench: Bench) -> dict[str, float]:
     kserve = virtual_environment("kserve") / "python"
     ours = [bench.python, servers["blueprint"], PACKAGE, store, port["blueprint"]]
     plain = [bentoml, "serve", "bentoml_service:Digits", "--port", port["bentoml"]]
-    with ExitStack() as stack:
-        stack.enter_context(serve(bench, ours, port["blueprint"], "/readyz", {}))
+    with serve(bench, ours, port["blueprint"], "/readyz", {}), ExitStack() as stack:
         quiet = {**model, "BENTOML_DO_NOT_TRACK": "True"}
         stack.enter_context(serve(bench, plain, port["bentoml"], "/readyz", quiet))
         there = {**model, "PORT": str(port["kserve"])}
@@ -210,8 +217,11 @@ def measure_serving(bench: Bench) -> dict[str, float]:
                 rates[name].append(load.throughput(target, 3))
             say(", ".join(f"{name} {values[-1]:.0f} req/s" for name, values in rates.items()))
         medians = {name: statistics.median(values) for name, values in rates.items()}
+        stack.close()  # the references have done their part, and are not quite still
         half = medians["blueprint"] / 2
         rounds = [load.latencies(targets["blueprint"], half, 3) for _ in range(5)]
+        tails = ", ".join(f"{load.percentile(r, 99) * 1000:.1f} ms" for r in rounds)
+        say(f"p99 at {half:.0f} req/s: {tails}")
     for percent in (50, 99):
         medians[f"p{percent}"] = statistics.median(load.percentile(r, percent) for r in rounds)
     return medians

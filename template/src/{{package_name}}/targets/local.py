@@ -29,6 +29,7 @@ class RunError(UserError):
 
 def run(settings: Settings, *, cache: bool = True) -> Display:
     """Run the training pipeline and show its progress. Raises `RunError` when a step fails."""
+    first = not RUNS.exists()
     with _exclusive():
         import kfp  # takes a second, so it waits until nothing can be refused quickly
         from kfp import local
@@ -45,6 +46,8 @@ def run(settings: Settings, *, cache: bool = True) -> Display:
             enable_caching=cache,
             cache_root=str(STATE / "cache"),
         )
+        if first:
+            _warm_up()
         display = Display(STEPS, log)
         try:
             with redirect_stdout(display), _step_environment():
@@ -77,6 +80,22 @@ def revision() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     return result.stdout.strip() or "unknown"
+
+
+def _warm_up() -> None:
+    """Import what later steps need while the first one runs, in a process of its own.
+
+    Python compiles each library at its first import, half a minute for all of them; another core
+    can do that ahead. Nothing waits for it, and nothing needs it.
+    """
+    package = __name__.split(".")[0]
+    modules = ", ".join(f"{package}.{name}" for name in ("steps.train", "export", "evaluation.evaluate"))
+    subprocess.Popen(
+        [sys.executable, "-c", f"import {modules}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 @contextmanager
