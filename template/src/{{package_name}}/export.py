@@ -93,7 +93,10 @@ EXPORTERS: dict[str, Exporter] = {"keras": _keras, "sklearn": _sklearn}
 
 
 def _name_tensors(path: Path, inputs: list[str]) -> None:
-    """Give the graph's inputs and its output their contract's names, whatever the layers' were."""
+    """Give inputs and the output their contract's names, and the rest names that follow from order.
+
+    The exporter numbers tensors differently in every run; so equal models would be unequal files.
+    """
     import onnx
 
     model = onnx.load(path)
@@ -104,12 +107,21 @@ def _name_tensors(path: Path, inputs: list[str]) -> None:
             f"the model takes {len(graph.input)} inputs and gives {len(graph.output)} outputs; "
             f"expected one input for each feature ({', '.join(inputs)}) and one output"
         )
-    names = dict(zip(old, [*inputs, OUTPUT], strict=True))
+    names = dict(zip(old, [*inputs, OUTPUT], strict=True)) | {"": ""}  # "" is an absent input
+    nested = any(attribute.g.node for node in graph.node for attribute in node.attribute)
     for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
+        for field in (node.input, node.output):
+            for name in field if not nested else ():  # inner graphs refer to outer names
+                names.setdefault(name, f"{node.op_type}_{len(names)}")
+            field[:] = [names.get(name, name) for name in field]
+        node.name = node.output[0]
+    for tensor in (*graph.input, *graph.output, *graph.initializer):
+        tensor.name = names.get(tensor.name, tensor.name)
     for tensor in (*graph.input, *graph.output):
-        tensor.name = names[tensor.name]
+        tensor.type.tensor_type.shape.dim[0].dim_param = "rows"
+    graph.initializer.sort(key=lambda tensor: tensor.name)
+    del graph.value_info[:]
+    graph.name, graph.doc_string = "model", ""
     onnx.save(model, path)
 
 

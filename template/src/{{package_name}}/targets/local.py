@@ -89,9 +89,9 @@ def _warm_up() -> None:
     can do that ahead. Nothing waits for it, and nothing needs it.
     """
     package = __name__.split(".")[0]
-    modules = ", ".join(f"{package}.{name}" for name in ("steps.train", "export", "evaluation.evaluate"))
+    modules = [f"{package}.{name}" for name in ("steps.train", "export", "evaluation.evaluate")]
     subprocess.Popen(
-        [sys.executable, "-c", f"import {modules}"],
+        [sys.executable, "-c", f"import {', '.join(modules)}"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
