@@ -33,6 +33,8 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
 
 
 @pytest.fixture(scope="session")
-def sklearn_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    folder = tmp_path_factory.mktemp("e2e") / "a sklearn project"
-    return made(template, folder, framework="sklearn")
+def other_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The choices that the default project does not take."""
+    folder = tmp_path_factory.mktemp("e2e") / "another project"
+    answers = {"framework": "sklearn", "data_source": "fashion-mnist", "ci": "none"}
+    return made(template, folder, **answers)
