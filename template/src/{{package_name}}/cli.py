@@ -41,7 +41,9 @@ def run(
     from . import settings
     from .targets import local
 
-    local.run(settings.load(overrides=overrides or ()), cache=cache)
+    loaded = settings.load(overrides=overrides or ())
+    local.warm_up()
+    local.run(loaded, cache=cache)
 
 
 @app.command()

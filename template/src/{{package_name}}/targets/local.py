@@ -20,6 +20,7 @@ RUNS = STATE / "runs"
 # Code that no step runs: a change there leaves cached results valid.
 OUTSIDE_STEPS = ("cli.py", "targets", "serving", "drawing.py", "predict.py", "doctor.py")
 STEPS = ["load_data", "train_model", "evaluate_model", "register_model", "deploy_model"]
+LATER = ["steps.train", "export", "evaluation.evaluate"]  # what `warm_up` imports
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONUNBUFFERED": "1"}
 
 
@@ -29,7 +30,6 @@ class RunError(UserError):
 
 def run(settings: Settings, *, cache: bool = True) -> Display:
     """Run the training pipeline and show its progress. Raises `RunError` when a step fails."""
-    first = not RUNS.exists()
     with _exclusive():
         import kfp  # takes a second, so it waits until nothing can be refused quickly
         from kfp import local
@@ -46,8 +46,6 @@ def run(settings: Settings, *, cache: bool = True) -> Display:
             enable_caching=cache,
             cache_root=str(STATE / "cache"),
         )
-        if first:
-            _warm_up()
         display = Display(STEPS, log)
         try:
             with redirect_stdout(display), _step_environment():
@@ -58,6 +56,22 @@ def run(settings: Settings, *, cache: bool = True) -> Display:
         finally:
             display.close()
         return display
+
+
+def warm_up() -> subprocess.Popen[bytes] | None:
+    """Before a project's first run, import what its later steps need, in a process of its own.
+
+    Python compiles each library at its first import, half a minute for all of them; another core
+    does that while the first step runs. Nothing waits for it, and nothing needs it.
+    """
+    if RUNS.exists():
+        return None
+    package = __name__.split(".")[0]
+    imports = "; ".join(f"import {package}.{module}" for module in LATER)
+    command = [sys.executable, "-c", imports]
+    return subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def fingerprint() -> str:
@@ -80,22 +94,6 @@ def revision() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     return result.stdout.strip() or "unknown"
-
-
-def _warm_up() -> None:
-    """Import what later steps need while the first one runs, in a process of its own.
-
-    Python compiles each library at its first import, half a minute for all of them; another core
-    can do that ahead. Nothing waits for it, and nothing needs it.
-    """
-    package = __name__.split(".")[0]
-    modules = [f"{package}.{name}" for name in ("steps.train", "export", "evaluation.evaluate")]
-    subprocess.Popen(
-        [sys.executable, "-c", f"import {', '.join(modules)}"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
 
 
 @contextmanager
