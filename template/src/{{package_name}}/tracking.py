@@ -16,6 +16,7 @@ from .errors import UserError
 
 CHAMPION = "champion"
 MODEL = "model"
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens MLflow's pages on training
 
 
 class RegistryError(UserError):
@@ -132,7 +133,7 @@ class Registry:
         experiment = self.client.get_experiment_by_name(self.name)
         if experiment:
             return str(experiment.experiment_id)
-        return str(self.client.create_experiment(self.name, self.artifact_location))
+        return str(self.client.create_experiment(self.name, self.artifact_location, KIND))
 
     @contextmanager
     def _errors(self, action: str) -> Iterator[None]:
