@@ -133,7 +133,8 @@ def ui(port: Annotated[int, typer.Option(help="to listen on")] = 5000) -> None:
     from . import settings
 
     uri = settings.load().registry.tracking_uri
-    print(f"MLflow on http://127.0.0.1:{port} (Ctrl-C stops it)", flush=True)
+    page = "#/experiments?workflowType=machine_learning"  # or MLflow opens on its GenAI pages
+    print(f"MLflow on http://127.0.0.1:{port}/{page} (Ctrl-C stops it)", flush=True)
     arguments = ["--backend-store-uri", uri, "--port", str(port), "--workers", "1"]
     os.execvp(sys.executable, [sys.executable, "-m", "mlflow", "ui", *arguments])
 

@@ -16,7 +16,6 @@ from .errors import UserError
 
 CHAMPION = "champion"
 MODEL = "model"
-KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens MLflow's pages on training
 
 
 class RegistryError(UserError):
@@ -133,7 +132,7 @@ class Registry:
         experiment = self.client.get_experiment_by_name(self.name)
         if experiment:
             return str(experiment.experiment_id)
-        return str(self.client.create_experiment(self.name, self.artifact_location, KIND))
+        return str(self.client.create_experiment(self.name, self.artifact_location))
 
     @contextmanager
     def _errors(self, action: str) -> Iterator[None]:
