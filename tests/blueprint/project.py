@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -82,6 +83,29 @@ class Project:
             command = f"make {' '.join(arguments)}: exit code {done.returncode}"
             raise AssertionError(f"{command}\n{done.stdout}{done.stderr}")
         return done
+
+    def make_in_a_terminal(self, *arguments: str, timeout: float = 600) -> str:
+        """Run `make ARGUMENTS` as a person does, on a terminal; return what it showed."""
+        main, terminal = pty.openpty()
+        process = subprocess.Popen(
+            ["make", "--no-print-directory", *arguments],
+            cwd=self.path,
+            env=environment() | {"TERM": "xterm", "COLUMNS": "100"},
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+        )
+        os.close(terminal)
+        shown, end = b"", time.monotonic() + timeout
+        with contextlib.suppress(OSError):  # Linux says so when the other side is closed
+            while time.monotonic() < end and (part := os.read(main, 4096)):
+                shown += part
+        os.close(main)
+        code = process.wait(10)
+        text = shown.decode(errors="replace")
+        assert code == 0, f"make {' '.join(arguments)}: exit code {code}\n{text}"
+        return text
 
     def start(self, *arguments: str, log: Path) -> subprocess.Popen[str]:
         """Start `make ARGUMENTS` in a process group of its own, its output in `log`."""

@@ -99,6 +99,13 @@ def test_the_second_run_takes_steps_from_the_cache(trained: Project) -> None:
     assert int(champion(trained) or 0) >= int(before)
 
 
+def test_a_terminal_shows_the_steps_and_not_the_log(trained: Project) -> None:
+    shown = trained.make_in_a_terminal("run")
+    for noise in ("INFO", "KFP Executor", "Streamed logs"):
+        assert noise not in re.sub(r"\x1b\[2m.*?\x1b\[0m", "", shown), noise
+    assert "✓ deploy_model" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+
+
 def test_a_worse_model_is_rejected_with_its_reason(trained: Project) -> None:
     before = champion(trained)
     done = trained.make(*WORSE)

@@ -34,10 +34,11 @@ class Training:
         return {**self.parameters, "data_hash": self.data["hash"]}
 
     def summary(self) -> str:
-        """The last value of each curve, in one line."""
-        last = [f"{name} {values[-1]:.4f}" for name, values in self.curves.items() if values]
+        """Where the curves ended, in one line: those of validation rows, if there are any."""
+        last = {name: values[-1] for name, values in self.curves.items() if values}
+        shown = [name for name in last if name.startswith("val_")] or list(last)
         epochs = max((len(values) for values in self.curves.values()), default=0)
-        return " · ".join([f"{epochs} epochs", *last]) if last else "trained"
+        return " · ".join([f"{epochs} epochs", *(f"{name} {last[name]:.4f}" for name in shown)])
 
 
 def train_and_export(

@@ -32,8 +32,9 @@ class Evaluation:
     def lines(self) -> list[str]:
         """What a person wants to know, a line each."""
         marks = {True: "✓", False: "✗"}
+        metrics = [f"{name} {value:.4f}" for name, value in self.metrics.items()]
         return [
-            " · ".join(f"{name} {value:.4f}" for name, value in self.metrics.items()),
+            *(" · ".join(metrics[i : i + 3]) for i in range(0, len(metrics), 3)),
             *(f"{marks[rule.passed]} {rule.rule}: {rule.detail}" for rule in self.verdict.rules),
             "accepted" if self.verdict.accepted else f"rejected: {self.verdict.reason}",
         ]

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
+from rich.spinner import Spinner
 
 from ..progress import FAILED, FINISHED, STARTED
 
@@ -27,7 +29,10 @@ class Display(io.TextIOBase):
         self.said: list[str] = []
         self._log = log.open("a", buffering=1)
         self._console = Console(file=out or sys.stdout, highlight=False, soft_wrap=True)
-        self._status = self._console.status("")
+        # Its usual redirection would take standard output away from this stream.
+        self._live = Live(
+            console=self._console, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
         self._rest = ""
         self._step = ""
         self._begin = time.perf_counter()
@@ -44,21 +49,20 @@ class Display(io.TextIOBase):
 
     def close(self) -> None:
         if not self.closed:
-            self._status.stop()
+            self._live.stop()
             self._log.close()
         super().close()
 
     def finish(self) -> None:
         """Account for the steps that said nothing after the last one ended well."""
-        self._status.stop()
+        self._live.stop()
         self._skip_to(None)
 
     def _line(self, line: str) -> None:
         match = LINE.match(line)
         if not match:
-            if self._step and self._console.is_terminal and line.strip():
-                width = max(20, self._console.width - 24)
-                self._status.update(f"{self._step}  [dim]{escape(line.strip()[:width])}[/]")
+            if self._step and line.strip():
+                self._spin(line.strip())
             return
         step, event, text = match["step"], match["event"], match["text"] or ""
         if event == STARTED:
@@ -76,13 +80,18 @@ class Display(io.TextIOBase):
     def _start(self, step: str) -> None:
         self._step, self.said = step, []
         if self._console.is_terminal:
-            self._status.update(step)
-            self._status.start()
+            self._spin("")
+            self._live.start()
         else:
             self._console.print(f"  {step} …")
 
+    def _spin(self, said: str) -> None:
+        """Show the step that is at work with the last line it printed."""
+        said = said[: max(20, self._console.width - 24)]
+        self._live.update(Spinner("dots", f"{self._step:<15} [dim]{escape(said)}[/]"))
+
     def _end(self, line: str) -> None:
-        self._status.stop()
+        self._live.stop()
         first, *more = self.said or [""]
         self._console.print(f"{line}  {escape(first)}".rstrip())
         for text in more:
