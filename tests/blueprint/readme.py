@@ -1,4 +1,4 @@
-"""The tree in README.md, taken from a rendering: its folders and modules, and what they say they are.
+"""The tree in README.md, taken from a rendering: folders and modules, and what they say they are.
 
 `python -m blueprint.readme` writes it; a test of the renderings holds it up to date.
 """

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 import yaml
@@ -36,9 +35,7 @@ print(json.dumps(sums))
 
 
 @pytest.fixture(scope="module")
-def mirrored(
-    other_project: Project, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Project]:
+def mirrored(other_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The project, its configuration pointing to a mirror on this machine."""
     folder = tmp_path_factory.mktemp("mirror")
     python = other_project.path / ".venv" / "bin" / "python"
