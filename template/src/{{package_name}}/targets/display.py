@@ -25,7 +25,8 @@ class Display(io.TextIOBase):
     """
 
     def __init__(self, steps: list[str], log: Path, out: TextIO | None = None) -> None:
-        self.steps, self.results, self.error = list(steps), {}, ""  # type: ignore[var-annotated]
+        self.steps, self.error = list(steps), ""
+        self.results: dict[str, str] = {}
         self.said: list[str] = []
         self._log = log.open("a", buffering=1)
         self._console = Console(file=out or sys.stdout, highlight=False, soft_wrap=True)
@@ -60,7 +61,7 @@ class Display(io.TextIOBase):
 
     def _line(self, line: str) -> None:
         match = LINE.match(line)
-        if not match:
+        if not match or match["step"] not in self.steps:
             if self._step and line.strip():
                 self._spin(line.strip())
             return
