@@ -5,6 +5,7 @@ and hold the digits that come with scikit-learn, enlarged to 28 × 28 pixels.
 """
 
 import json
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -70,7 +71,7 @@ def test_it_trains_serves_and_answers(mirrored: Project) -> None:
     assert champion(mirrored) == "1"
     with mirrored.serve() as server:
         shown = mirrored.make("predict", f"PORT={server.port}").stdout
-        assert any(garment in shown for garment in ("Sneaker", "Trouser", "Dress", "Bag"))
+        assert re.search(r"is '(T-shirt|Trouser|Pullover|Dress|Coat|Sandal|Shirt|Sn|Bag|Ank)", shown)
         status, body, _ = post(server, "digit-recognition", {"instances": [[[0] * 28] * 28]})
         assert status == 200
         assert abs(sum(json.loads(body)["predictions"][0]) - 1) < 1e-3
