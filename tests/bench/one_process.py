@@ -21,7 +21,7 @@ def main(package: str, directory: Path) -> None:
 
     data = {name: artifact(name) for name in ("train_data", "validation_data", "test_data")}
     model, verdict = artifact("model", dsl.Model), artifact("verdict.json")
-    steps.load_data.python_func(data=values["data"], **data)
+    steps.load_data.python_func(data=values["data"], snapshot="", **data)
     steps.train_model.python_func(
         train_data=data["train_data"],
         validation_data=data["validation_data"],

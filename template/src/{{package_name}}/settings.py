@@ -5,13 +5,23 @@ Later layers win: config/base.yaml, config/<ENV>.yaml, environment variables
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, EnvSettingsSource
 from pydantic_settings.main import SettingsConfigDict
 
@@ -21,6 +31,16 @@ CONFIG = Path("config")
 ENV_PREFIX = "MLOPS_"
 Share = Annotated[float, Field(gt=0, lt=1)]
 Scalar = bool | int | float | str
+# fmt: off
+Dtype = Literal[
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float32", "float64", "string", "date", "datetime",
+]
+# fmt: on
+PASSWORD = f"{ENV_PREFIX}DATA__SQL__PASSWORD"
+# In the URL of a database: what is between user and host, and parameters that may hold a secret.
+LOGIN = re.compile(r"^(\w[\w+]*://[^:/?@]*):.*@")
+SECRET = re.compile(r"(?<=[?&])[^=&]*(pass|pwd|token|secret|odbc)[^=&]*=[^&]*", re.IGNORECASE)
 
 
 class SettingsError(UserError):
@@ -54,21 +74,124 @@ class FashionMnist(Section):
     checksums: dict[str, str] | None = None
 
 
-class Data(Section):
-    """What is learned from: the source, the label's column and the split."""
+class Files(Section):
+    """CSV or Parquet files, or a folder of pictures: a path, a glob, or the URL of a bucket."""
 
-    source: Literal["sample", "fashion-mnist"]
+    path: str
+    format: Literal["csv", "parquet", "images"] | None = None
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    null_values: list[str] = []
+
+
+class Sql(Section):
+    """A database, and the rows of it. User and password come from the environment alone."""
+
+    url: str | None = None
+    query: str | None = None
+    table: str | None = None
+
+    @field_validator("url")
+    @classmethod
+    def hold_no_password(cls, url: str | None) -> str | None:
+        if url and without_password(url) != url:
+            raise ValueError(
+                f"a password is in it: leave that out, and set it in the environment as {PASSWORD}"
+            )
+        return url
+
+    @model_validator(mode="after")
+    def name_rows(self) -> "Sql":
+        if (self.query is None) == (self.table is None):
+            raise ValueError("give one of query and table")
+        return self
+
+
+def without_password(url: str) -> str:
+    """The URL of a database as it may be stored and shown."""
+    return SECRET.sub("", LOGIN.sub(r"\1@", url))
+
+
+def _as_text(value: Any) -> Any:
+    """A class or date as YAML reads it, back as text: numbers become floats on their way to KFP."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _as_bound(value: Any) -> Any:
+    return value if isinstance(value, int | float) else str(value)
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+Bound = Annotated[float | str, BeforeValidator(_as_bound)]
+
+
+class Column(Section):
+    """What every value of a column is held to; unset is not checked. See docs/data.md."""
+
+    dtype: Dtype | None = None
+    min: Bound | None = None
+    max: Bound | None = None
+    values: Annotated[list[Text], Field(min_length=1)] | None = None
+    nullable: bool = False
+
+
+class Data(Section):
+    """What is learned from: the source, its columns, the label's column and the split."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    source: Literal["sample", "fashion-mnist", "files", "sql"]
     label: str = "label"
     split: Split = Split()
+    columns: dict[str, Column] = {}
+    extra_columns: Literal["refuse", "drop"] = "refuse"
+    quarantine: bool = False
     fashion_mnist: FashionMnist = FashionMnist()
+    files: Files | None = None
+    sql: Sql | None = None
+
+    @model_validator(mode="after")
+    def describe_source(self) -> "Data":
+        if self.source == "files" and self.files is None:
+            raise ValueError("source: files needs data.files.path")
+        if self.source == "sql" and self.sql is None:
+            raise ValueError("source: sql needs data.sql.url and data.sql.query or data.sql.table")
+        return self
 
     def options(self) -> dict[str, Any]:
-        """The keyword arguments of the chosen source; the Keras cache folder is its default."""
-        if self.source != "fashion-mnist":
-            return {}
-        home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-        given = self.fashion_mnist.model_dump(exclude_none=True)
-        return {"cache": home / "datasets" / "fashion-mnist", **given}
+        """The keyword arguments of the chosen source; credentials are read only here."""
+        dtypes = {name: column.dtype for name, column in self.columns.items() if column.dtype}
+        if self.source == "fashion-mnist":
+            home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+            given = self.fashion_mnist.model_dump(exclude_none=True)
+            return {"cache": home / "datasets" / "fashion-mnist", **given}
+        if self.source == "files" and self.files:
+            return {**self.files.model_dump(), "texts": list(dtypes)}
+        if self.source == "sql" and self.sql:
+            return {**self.sql.model_dump(), **self._login(self.sql), "dtypes": dtypes}
+        return {}
+
+    def origin(self) -> str:
+        """The source as errors, records and reports name it."""
+        if self.source == "files" and self.files:
+            return f"files {self.files.path}"
+        if self.source == "sql" and self.sql:
+            url = self.sql.url or without_password(self._login(self.sql)["url"])
+            return f"sql {re.sub('//.*@', '//', url).partition('?')[0]}"
+        return self.source
+
+    def _login(self, sql: Sql) -> dict[str, Any]:
+        """URL, user and password; one in $MLOPS_DATA__SQL__URL goes to no other database."""
+        given = _variables().get("data", {}).get("sql", {})
+        url = given.get("url", "")
+        if sql.url and without_password(url) != sql.url:
+            url = sql.url
+        if not url:
+            raise SettingsError(
+                f"data.sql.url is missing: set it in config/ or as {ENV_PREFIX}DATA__SQL__URL"
+            )
+        return {"url": url, "user": given.get("user"), "password": given.get("password")}
 
 
 class Champion(Section):
@@ -138,15 +261,16 @@ def load(environment: str | None = None, overrides: Iterable[str] = ()) -> Setti
     if base.exists() and not specific.exists():
         names = sorted(path.stem for path in CONFIG.glob("*.yaml") if path != base)
         raise SettingsError(f"ENV={environment}: no {specific}; there are {', '.join(names)}")
-    variables = EnvSettingsSource(Settings, env_nested_delimiter="__")
     layers = {
         str(base): _read(base),
         str(specific): _read(specific),
-        "environment variable": variables(),
+        "environment variable": _without_login(_variables()),
         "command line": _parse(overrides),
     }
     merged: dict[str, Any] = {}
     for name, layer in layers.items():
+        if _has(layer, ("data", "sql", "password")):
+            raise SettingsError(f"{name}: data.sql.password: set it in the environment: {PASSWORD}")
         if name != str(base):
             _check_train(name, layer.get("train"), layers[str(base)].get("train"))
         merged = _merge(merged, layer)
@@ -155,6 +279,23 @@ def load(environment: str | None = None, overrides: Iterable[str] = ()) -> Setti
     except ValidationError as error:
         lines = [_explain(dict(item), layers) for item in error.errors()]
         raise SettingsError("\n".join(lines)) from None
+
+
+def _variables() -> dict[str, Any]:
+    """What the environment says, passwords included."""
+    return EnvSettingsSource(Settings, env_nested_delimiter="__")()
+
+
+def _without_login(variables: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what no settings hold: `Data.options` reads it when a source is opened."""
+    if _has(variables, ("data", "sql")) and isinstance(variables["data"]["sql"], dict):
+        sql = variables["data"]["sql"]
+        rest = {key: value for key, value in sql.items() if key not in ("user", "password")}
+        if isinstance(rest.get("url"), str):
+            rest["url"] = without_password(rest["url"])
+        data = {key: value for key, value in variables["data"].items() if key != "sql"}
+        return variables | {"data": data | ({"sql": rest} if rest else {})}
+    return variables
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -226,4 +367,6 @@ def _explain(error: dict[str, Any], layers: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return f"{name}: {key}: no such key"
     message = error["msg"].removeprefix("Value error, ")
+    if isinstance(error["input"], Mapping) or "sql" in path:  # it may hold a password
+        return f"{name}: {key}: {message}"
     return f"{name}: {key}: {message} (got {error['input']!r})"

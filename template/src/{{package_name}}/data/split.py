@@ -68,7 +68,9 @@ def _prepare(
             f"source {source}: no column {label!r} for the label (data.label in config/ names "
             f"it); the columns are {', '.join(schema)}"
         )
-    features = {name: _feature(name, kind) for name, kind in schema.items() if name != label}
+    features = {
+        name: _feature(name, kind, source) for name, kind in schema.items() if name != label
+    }
     if not features:
         raise DataError(f"source {source}: the only column is the label {label!r}")
     kind = schema[label]
@@ -80,14 +82,17 @@ def _prepare(
     return rows, features, classes
 
 
-def _feature(name: str, kind: pl.DataType) -> Feature:
+def _feature(name: str, kind: pl.DataType, source: str) -> Feature:
     shape: tuple[int, ...] = ()
     if isinstance(kind, pl.Array):
         shape = kind.shape
         while isinstance(kind, pl.Array):
             kind = kind.inner  # type: ignore[assignment]
     if not kind.is_numeric():
-        raise DataError(f"column {name!r}: {kind} is no number and no fixed-shape array of numbers")
+        raise DataError(
+            f"source {source}: column {name!r}: {kind} is no number and no fixed-shape array of "
+            "numbers; steps/data.py can make one of it"
+        )
     return Feature(str(kind).lower(), shape)
 
 

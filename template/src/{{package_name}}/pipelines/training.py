@@ -13,9 +13,15 @@ from .components import deploy_model, evaluate_model, load_data, register_model,
     description="Train a model, judge it against the one in service, and deploy it when it passes.",
 )
 def training_pipeline(
-    data: dict, train: dict, gate: dict, registry: dict, store: str, revision: str = "unknown"
+    data: dict,
+    train: dict,
+    gate: dict,
+    registry: dict,
+    store: str,
+    revision: str = "unknown",
+    snapshot: str = "",
 ) -> None:
-    loaded = load_data(data=data)
+    loaded = load_data(data=data, snapshot=snapshot)
     trained = train_model(
         train_data=loaded.outputs["train_data"],
         validation_data=loaded.outputs["validation_data"],

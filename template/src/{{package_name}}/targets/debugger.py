@@ -34,7 +34,7 @@ def call_steps(settings: Settings, directory: Path) -> bool:
 
     names = ("train_data", "validation_data", "test_data")
     data = {name: artifact(dsl.Dataset, name) for name in names}
-    load_data.python_func(data=values["data"], **data)
+    load_data.python_func(data=values["data"], snapshot="", **data)
     model = artifact(dsl.Model, "model")
     fitting = {name: data[name] for name in ("train_data", "validation_data")}
     train_model.python_func(train=values["train"], model=model, **fitting)

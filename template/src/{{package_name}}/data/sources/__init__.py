@@ -5,14 +5,33 @@ from typing import Any
 
 import polars as pl
 
-from . import fashion_mnist, sample
+from ...settings import Data
+from ..validation import Column, Report, validate
+from . import fashion_mnist, files, sample, sql
 
 SOURCES: dict[str, Callable[..., pl.LazyFrame]] = {
     "sample": sample.scan,
     "fashion-mnist": fashion_mnist.scan,
+    "files": files.scan,
+    "sql": sql.scan,
 }
 
 
 def scan(source: str, **options: Any) -> pl.LazyFrame:
     """Return the rows of `source`, a key of `SOURCES`; nothing else in the project knows names."""
     return SOURCES[source](**options)
+
+
+def read(data: Data) -> tuple[pl.LazyFrame, Report]:
+    """Return the rows of the configured source, checked while they are read, and a report on them.
+
+    Raises `DataError`, here or while they are read.
+    """
+    return validate(
+        scan(data.source, **data.options()),
+        {name: Column(**column.model_dump()) for name, column in data.columns.items()},
+        label=data.label,
+        source=data.origin(),
+        extra=data.extra_columns,
+        quarantine=data.quarantine,
+    )

@@ -1,0 +1,181 @@
+"""Rows of a query or a table, from any database that SQLAlchemy has a driver for."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+import polars as pl
+
+from ..dataset import DataError
+from ..streams import Batches, lazy
+from ..validation import DTYPES
+
+# One type for what drivers call by many: the same rows make the same data set everywhere.
+# A bool is an int in Python, and a datetime is a date: the narrower type comes first.
+KINDS: list[tuple[type, pl.DataType]] = [
+    (bool, pl.Boolean()),
+    (int, pl.Int64()),
+    (float, pl.Float64()),
+    (Decimal, pl.Float64()),
+    (datetime, pl.Datetime("us")),
+    (date, pl.Date()),
+    (bytes, pl.Binary()),
+]
+BATCH_ROWS = 16_384
+TIMEOUT = {"connect_timeout": 10}  # seconds, for the drivers that know it by this name
+TIMED = ("psycopg", "psycopg2", "pymysql", "mysqldb")
+
+
+def scan(
+    *,
+    url: str,
+    query: str | None = None,
+    table: str | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    dtypes: Mapping[str, str] | None = None,
+) -> pl.LazyFrame:
+    """The rows of `query`, or of a whole `table` ("name" or "schema.name"), read in batches.
+
+    `user` and `password` complete `url`. `dtypes` names the types of columns without a value in the
+    first batch. Rows come in the database's order: `ORDER BY` in the query makes it a fixed one.
+    Raises `DataError`; no message of it holds a password.
+    """
+    import sqlalchemy as sa  # here, and not above, for the steps that read no database
+
+    shown = re.sub("//.*@", "//", url).partition("?")[0]
+    with _one_line(shown, password):
+        address = sa.make_url(url)
+        address = address.set(username=user or address.username)
+        address = address.set(password=password or address.password)
+        _refuse_missing_file(address, shown)
+        if "@" in str(address.host):
+            raise DataError("a password's @ is written %40 in a URL")
+        timed = address.get_driver_name() in TIMED and "connect_timeout" not in address.query
+        engine = sa.create_engine(
+            address,
+            poolclass=sa.pool.NullPool,  # no connection stays open while a model is trained
+            hide_parameters=True,
+            connect_args=TIMEOUT if timed else {},
+        )
+    place, _, name = (table or "").rpartition(".")
+    whole = sa.select(sa.text("*")).select_from(sa.table(name, schema=place or None))
+    statement = sa.text(query.replace(":", "\\:")) if query else whole  # a colon is no parameter
+
+    def read(kinds: dict[str, pl.DataType]) -> Batches:
+        """Yield batches; `kinds` gets the type of every column from the first one."""
+        done = 0
+        with _one_line(shown, address.password), engine.connect() as connection:
+            result = connection.execution_options(yield_per=BATCH_ROWS).execute(statement)
+            names = list(result.keys())
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise DataError(f"column {', '.join(twice)} comes twice: name one with AS")
+            try:
+                for rows in result.partitions(BATCH_ROWS):
+                    for name, values in zip(names, zip(*rows, strict=True), strict=True):
+                        if name not in kinds:
+                            declared = DTYPES.get((dtypes or {}).get(name, ""))
+                            kinds[name] = _kind(name, values, declared)
+                    columns = zip(names, zip(*rows, strict=True), strict=True)
+                    yield pl.DataFrame([_series(*column, kinds, done) for column in columns])
+                    done += len(rows)
+            except BaseException:
+                # PyMySQL reads all that is left of an answer, even when it is only forgotten.
+                unread: Any = getattr(result.cursor, "_result", None)
+                if hasattr(unread, "unbuffered_active"):
+                    unread.unbuffered_active = False
+                connection.invalidate()
+                raise
+            if not done:
+                raise DataError("no rows")
+
+    kinds: dict[str, pl.DataType] = {}
+    rest = read(kinds)
+    begun = [(next(rest), rest)]
+    schema = begun[0][0].schema
+
+    def rows() -> Batches:
+        """The query that told the types goes on at the first reading; later ones ask again."""
+        if begun:
+            first, rest = begun.pop()
+            yield first
+            yield from rest
+        else:
+            yield from read(dict(schema))
+
+    return lazy(rows, schema)
+
+
+@contextmanager
+def _one_line(shown: str, password: str | None) -> Iterator[None]:
+    """Turn what SQLAlchemy and drivers raise into one line that names the database."""
+    import sqlalchemy as sa
+
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"sql {shown}: {error}") from None
+    except (ModuleNotFoundError, sa.exc.NoSuchModuleError) as error:
+        missing = getattr(error, "name", None) or error
+        raise DataError(f"sql {shown}: no driver ({missing}); `uv add` it: docs/data.md") from None
+    except sa.exc.ArgumentError:
+        raise DataError(f"sql {shown}: no URL of the form dialect://host/database") from None
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        text = " ".join(str(getattr(error, "orig", None) or error).split())
+        for secret in (password, quote_plus(password or "")):
+            text = text.replace(secret, "***") if secret else text
+        raise DataError(f"sql {shown}: {text[:300]}") from None
+
+
+def _refuse_missing_file(address: Any, shown: str) -> None:
+    """SQLite would make an empty database of a misspelt name."""
+    name = address.database
+    if address.get_backend_name() != "sqlite" or not name or name == ":memory:":
+        return
+    if not name.startswith("file:") and not Path(name).is_file():
+        raise DataError("no such file")
+
+
+def _kind(name: str, values: tuple[Any, ...], declared: pl.DataType | None) -> pl.DataType:
+    """The type of a column: that of its first value, or the declared one where there is none."""
+    value = next((value for value in values if value is not None), None)
+    if value is not None:
+        return next((kind for python, kind in KINDS if isinstance(value, python)), pl.String())
+    if declared is None:
+        raise DataError(
+            f"column {name!r} has no value in the first {len(values):,} rows, so its type is "
+            "not known; declare it in data.columns"
+        )
+    if declared.is_integer():
+        return pl.Int64()
+    return pl.Float64() if declared.is_float() else declared
+
+
+def _series(
+    name: str, values: tuple[Any, ...], kinds: Mapping[str, pl.DataType], done: int
+) -> pl.Series:
+    kind = kinds[name]
+    convert = {pl.String(): str, pl.Float64(): float}.get(kind)
+    try:
+        if convert:
+            values = tuple(None if value is None else convert(value) for value in values)
+        return pl.Series(name, values, dtype=kind)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        row = next(index for index, value in enumerate(values) if not _fits(value, kind))
+        raise DataError(
+            f"column {name!r}: {values[row]!r} in row {done + row + 1} is no "
+            f"{str(kind).lower()}, as the values before are; CAST it in the query"
+        ) from None
+
+
+def _fits(value: Any, kind: pl.DataType) -> bool:
+    try:
+        pl.Series([value], dtype=kind)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        return False
+    return True
