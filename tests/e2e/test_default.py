@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blueprint.project import Project, Server, free_port, get
+from blueprint.project import Project, Server, free_port, get, stop
 from blueprint.rendering import git
 from blueprint.runs import STEPS, Load, champion, kill_after, lines_of, post, refused
 
@@ -66,6 +66,13 @@ def test_serve_before_any_champion_says_what_to_run(project: Project) -> None:
 def test_the_projects_own_checks_pass(project: Project) -> None:
     project.make("lint")
     project.make("test")
+
+
+def test_upgrade_changes_nothing_when_there_is_no_newer_release(project: Project) -> None:
+    git(project.path, "add", "-A")  # the lock file: Copier updates only what git holds
+    git(project.path, "commit", "-q", "--allow-empty", "-m", "Lock")
+    project.make("upgrade")
+    assert git(project.path, "status", "--porcelain") == ""
 
 
 def test_formatting_changes_nothing(project: Project) -> None:
@@ -125,6 +132,29 @@ def test_models_and_report_show_what_was_made(trained: Project) -> None:
     text = (trained.path / page).read_text()
     assert "<html" in text
     assert not re.search(r"<script|https?://(?!www\.w3\.org)[^\s\"<]+\.(?:js|css)", text)
+
+
+def test_the_pages_of_mlflow_know_the_run_and_the_model(trained: Project, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "ui.log"
+    process = trained.start("ui", f"PORT={port}", log=log)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + 90
+        while get(f"{url}/health")[0] != 200 and time.monotonic() < end:
+            time.sleep(0.2)
+        assert "<html" in get(url)[1].lower(), log.read_text()
+        api = f"{url}/api/2.0/mlflow"
+        status, found = get(f"{api}/registered-models/alias?name={NAME}&alias=champion")
+        assert status == 200, found
+        run_id = json.loads(found)["model_version"]["run_id"]
+        run = json.loads(get(f"{api}/runs/get?run_id={run_id}")[1])["run"]["data"]
+        listed = json.loads(get(f"{api}/artifacts/list?run_id={run_id}")[1])["files"]
+    finally:
+        stop(process)
+    assert {"accuracy", "log_loss", "curve/loss"} <= {metric["key"] for metric in run["metrics"]}
+    assert {"epochs", "data.source"} <= {param["key"] for param in run["params"]}
+    assert {"model", "confusion_matrix.png", "report.html"} <= {file["path"] for file in listed}
+    assert url in log.read_text()
 
 
 def test_compile_writes_a_pipeline(trained: Project) -> None:
