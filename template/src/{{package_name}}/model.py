@@ -38,11 +38,15 @@ class ModelError(Exception):
 
 @dataclass(frozen=True)
 class Tensor:
-    """One input or output. `shape` leaves out the batch axis: a scalar per instance is `()`."""
+    """One input or output. `shape` leaves out the batch axis: a scalar per instance is `()`.
+
+    Where an input is `nullable`, a missing number is NaN and a missing text is empty.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
+    nullable: bool = False
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
@@ -158,7 +162,7 @@ class Model:
 def _tensor(fields: dict[str, Any]) -> Tensor:
     if fields["dtype"] not in ONNX_TYPES.values():
         raise ValueError(f"{fields['name']}: unknown dtype {fields['dtype']!r}")
-    return Tensor(str(fields["name"]), fields["dtype"], tuple(map(int, fields["shape"])))
+    return Tensor(str(fields["name"]), fields["dtype"], tuple(map(int, fields["shape"])), bool(fields.get("nullable")))
 
 
 def _session(path: Path, sha256: str, threads: int | None) -> Any:

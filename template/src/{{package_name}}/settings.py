@@ -141,6 +141,7 @@ class Data(Section):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
+    task: Literal["image-classification", "tabular-classification", "tabular-regression"]
     source: Literal["sample", "fashion-mnist", "files", "sql"]
     label: str = "label"
     split: Split = Split()

@@ -25,6 +25,7 @@ def write_splits(
     *,
     label: str,
     source: str,
+    task: str = "image-classification",
 ) -> dict[str, Dataset]:
     """Write `rows` as one data set a name in `directories`, and leave nothing behind on failure.
 
@@ -48,7 +49,7 @@ def write_splits(
         for name, writer in zip(names, writers, strict=True):
             _refuse_useless(name, writer, classes, source)
         return {
-            name: writer.close(classes, source) for name, writer in zip(names, writers, strict=True)
+            name: writer.close(task, classes, source) for name, writer in zip(names, writers, strict=True)
         }
     except BaseException as error:
         for path in directories.values():
@@ -146,9 +147,9 @@ class _Writer:
         self.counts = counts + np.pad(self.counts, (0, len(counts) - len(self.counts)))
         self.rows, self.parts = self.rows + len(batch), self.parts + 1
 
-    def close(self, classes: tuple[str, ...], source: str) -> Dataset:
+    def close(self, task: str, classes: tuple[str, ...], source: str) -> Dataset:
         columns = b"".join(digest.digest() for digest in self.hashes.values())
         content_hash = hashlib.sha256(columns).hexdigest()
-        schema = Schema(self.features, self.label, classes, self.rows, content_hash, source)
+        schema = Schema(task, self.features, self.label, classes, self.rows, content_hash, source)
         schema.write(self.directory / "schema.json")
         return Dataset(self.directory)
