@@ -10,7 +10,7 @@ from blueprint.questions import ROOT
 from blueprint.rendering import tracked_files
 
 TEMPLATE = Path("template")
-BUDGET = {"template/pyproject.toml.jinja": 12}
+BUDGET = {"template/pyproject.toml.jinja": 12, "template/config/base.yaml.jinja": 12}
 SOURCES = [path for path in tracked_files() if path.is_relative_to(TEMPLATE)]
 INDEXES = [path for path in SOURCES if path.suffix == ".jinja"]
 PLAIN_PYTHON = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name)

@@ -24,6 +24,7 @@ class Training:
     curves: dict[str, list[float]]
     data: dict[str, str]
     python: str
+    slow_road: str = ""  # why the model is no ONNX file
 
     @classmethod
     def read(cls, directory: str | Path) -> "Training":
@@ -40,6 +41,16 @@ class Training:
         epochs = max((len(values) for values in self.curves.values()), default=0)
         return " · ".join([f"{epochs} epochs", *(f"{name} {last[name]:.4f}" for name in shown)])
 
+    def lines(self) -> list[str]:
+        """What a person wants to know, a line each."""
+        if not self.slow_road:
+            return [self.summary()]
+        return [
+            self.summary(),
+            f"the slow road: {self.slow_road}",
+            "so it is kept as an MLflow pyfunc, and served by Python: docs/your-own-model.md",
+        ]
+
 
 def train_and_export(
     train: str | Path, validation: str | Path, parameters: dict[str, Any], directory: str | Path
@@ -50,21 +61,22 @@ def train_and_export(
     """
     from .steps.train import train_model  # imports the framework, which takes seconds
 
-    data = Dataset(train)
+    data, held_out = Dataset(train), Dataset(validation)
     _check_names(train_model, parameters)
     # KFP hands every number over as a float; the annotations say which are integers.
     checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(train_model)
     try:
-        model, curves = checked(data, Dataset(validation), **parameters)
+        model, curves = checked(data, held_out, **parameters)
     except ValidationError as error:
         problems = "; ".join(f"{_key(item['loc'])}: {item['msg']}" for item in error.errors())
         raise UserError(f"train_model in steps/train.py: {problems}") from None
-    export_model(model, data, Path(directory))
+    slow_road = export_model(model, held_out, Path(directory))
     training = Training(
         parameters,
         {name: [float(value) for value in values] for name, values in curves.items()},
         {"source": data.schema.source, "hash": data.schema.content_hash},
         platform.python_version(),
+        slow_road,
     )
     (Path(directory) / RECORD).write_text(json.dumps(asdict(training), indent=2) + "\n")
     return training
