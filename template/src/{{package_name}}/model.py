@@ -66,6 +66,7 @@ class Signature:
     output: Tensor
     classes: tuple[str, ...]
     sha256: str
+    format: str = "onnx"
 
     @classmethod
     def read(cls, path: Path) -> "Signature":

@@ -14,7 +14,8 @@ from ..data import Dataset, Schema
 from ..model import MODEL_FILE, SIGNATURE_FILE, Model, Signature, Tensor, digest
 from . import family
 from .errors import ExportError
-from .pyfunc import PYFUNC, write_pyfunc
+
+PYFUNC = "pyfunc"
 
 __all__ = ["ExportError", "export_model"]
 
@@ -39,6 +40,8 @@ def export_model(model: Any, data: Dataset, directory: Path) -> str:
     except ExportError:
         raise
     except Exception as error:  # each exporter has errors of its own
+        from .pyfunc import write_pyfunc  # MLflow: only where it is needed
+
         reason = f"{native.name} has no ONNX form: {_first_line(error)}"
         (directory / MODEL_FILE).unlink(missing_ok=True)
         write_pyfunc(native, directory / PYFUNC)

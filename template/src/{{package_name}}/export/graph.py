@@ -49,7 +49,8 @@ def take_raw(model: onnx.ModelProto, schema: Schema) -> onnx.ModelProto:
     if matrix:
         front.append(helper.make_node("Concat", columns, [MATRIX], axis=1))
     else:
-        rename(graph, dict(zip(schema.features, columns, strict=True)))
+        # By place: skl2onnx keeps no name that is not an identifier.
+        rename(graph, dict(zip((tensor.name for tensor in graph.input), columns, strict=True)))
     nodes = [*front, *graph.node]
     del graph.node[:], graph.input[:]
     graph.node.extend(nodes)

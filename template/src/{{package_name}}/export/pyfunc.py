@@ -6,17 +6,12 @@ where it is loaded. The registry is trusted: reading a pickle runs code.
 
 import logging
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from mlflow import pyfunc
 
 from .errors import ExportError
 from .family import Native
-
-PYFUNC = "pyfunc"
 
 
 class Adapter(pyfunc.PythonModel):  # type: ignore[misc]
@@ -25,9 +20,7 @@ class Adapter(pyfunc.PythonModel):  # type: ignore[misc]
     def __init__(self, native: Native) -> None:
         self.native = native
 
-    def predict(
-        self, context: Any, model_input: Mapping[str, np.ndarray], params: Any = None
-    ) -> np.ndarray:
+    def predict(self, context, model_input, params=None):  # type: ignore  # MLflow reads annotations
         """Arrays (n, *shape) by feature → probabilities (n, classes), or numbers (n,)."""
         return self.native.predict(model_input)
 

@@ -48,6 +48,8 @@ def encoder_to_onnx(encoding: Any, schema: Schema, before: onnx.ModelProto) -> o
     opsets = OPSETS | {opset.domain: opset.version for opset in before.opset_import}
     converted = _convert(encoding, schema, {name: opsets[name] for name in OPSETS}, None)
     converted.ir_version = before.ir_version
+    for opset in converted.opset_import:  # the lowest that would do; merging wants equal ones
+        opset.version = opsets[opset.domain]
     graph.rename(converted.graph, {converted.graph.output[0].name: graph.ENCODED})
     return graph.take_raw(converted, schema)
 
@@ -67,10 +69,8 @@ def _convert(model: Any, schema: Schema, opsets: dict[str, int], options: Any) -
             )
         width = sum(int(np.prod(feature.shape)) for feature in schema.features.values())
         types = [(graph.MATRIX, FloatTensorType([None, width]))]
-    converted = convert_sklearn(
-        model, "model", types, target_opset=opsets, options={id(model): options} if options else None
-    )
-    return converted
+    chosen = {id(model): options} if options else None
+    return convert_sklearn(model, "model", types, target_opset=opsets, options=chosen)
 
 
 def _takes_columns(model: Any) -> bool:
