@@ -1,7 +1,8 @@
-"""Pictures for a terminal: an image and a bar chart as text. The caller decides about colour."""
+"""Text for a terminal: an image, a row of a table, a bar chart. The caller decides about colour."""
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 import numpy as np
@@ -12,6 +13,8 @@ SMALLEST = {True: 24, False: 16}  # with colour, without
 ASCII_RAMP = " .:-=+*#%@"
 GREYS = (16, *range(232, 256), 231)  # of the 256 terminal colours: black, 24 steps, white
 EIGHTHS = " ▏▎▍▌▋▊▉"
+GREY, BLUE = 245, 39  # of the same colours
+LONGEST = 40  # characters of a name or a value
 
 
 def use_color(stream: TextIO) -> bool:
@@ -67,11 +70,48 @@ def draw_bars(
         if color:
             eighths = round(filled * 8)
             bar = ("█" * (eighths // 8) + EIGHTHS[eighths % 8]).strip().ljust(width)
-            bar = f"\033[38;5;{39 if rank == 0 else 245}m{bar}\033[0m"
+            bar = f"\033[38;5;{BLUE if rank == 0 else GREY}m{bar}\033[0m"
         else:
             bar = ("#" * round(filled)).ljust(width, ".")
         lines.append(f"{names[k]:>{margin}}  {bar}  {probabilities[k]:6.1%}")
     return "\n".join(lines)
+
+
+def draw_row(values: Mapping[str, Any], *, top: int = 12, color: bool = False) -> str:
+    """The first `top` values of a row under each other, after their names; "–" is a missing one."""
+    names = [_clip(name) for name in list(values)[:top]]
+    margin = max(map(len, names))
+    grey, plain = (f"\033[38;5;{GREY}m", "\033[0m") if color else ("", "")
+    lines = [
+        f"{grey}{name:<{margin}}{plain}  {_clip(_value(value))}"
+        for name, value in zip(names, values.values(), strict=False)
+    ]
+    if len(values) > top:
+        lines.append(f"{grey}… and {len(values) - top} more{plain}")
+    return "\n".join(lines)
+
+
+def round_alike(*numbers: float) -> list[str]:
+    """Numbers to compare, with as many decimals as show four digits of the largest."""
+    largest = max(map(abs, numbers)) or 1
+    decimals = max(0, 3 - math.floor(math.log10(largest)))
+    return [f"{number:.{decimals}f}" for number in numbers]
+
+
+def _value(value: Any) -> str:
+    if np.ndim(value):
+        return f"{np.size(value)} values"
+    if value is None or value == "" or value != value:
+        return "–"
+    if isinstance(value, float | np.floating):
+        return f"{value:.{15 if float(value).is_integer() else 6}g}"
+    return str(value)
+
+
+def _clip(text: str) -> str:
+    """A text on one line, without what a terminal would obey."""
+    text = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _shrink(pixels: NDArray[np.float64]) -> NDArray[np.float64]:

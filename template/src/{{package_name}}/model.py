@@ -1,4 +1,7 @@
-"""An exported model: a directory with `model.onnx` and `signature.json`.
+"""An exported model: a directory with `signature.json` and `model.onnx`.
+
+A model that cannot be ONNX is an MLflow pyfunc instead, in the folder `pyfunc`: slower, and it
+needs MLflow and the model's own packages wherever it runs.
 
 This is the only code that runs a model, shared by evaluation and serving, so that what is
 evaluated is what is served. It needs NumPy and ONNX Runtime, and nothing else of the project.
@@ -6,14 +9,19 @@ evaluated is what is served. It needs NumPy and ONNX Runtime, and nothing else o
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+import os
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 MODEL_FILE = "model.onnx"
+PYFUNC_FOLDER = "pyfunc"
 SIGNATURE_FILE = "signature.json"
 
 ONNX_TYPES = {
@@ -48,10 +56,17 @@ class Tensor:
     shape: tuple[int, ...]
     nullable: bool = False
 
-    @property
+    @cached_property  # it is asked for in every request
     def numpy_dtype(self) -> np.dtype[Any]:
         """The dtype of the arrays; strings travel as object arrays."""
         return np.dtype(object if self.dtype == "string" else self.dtype)
+
+    @property
+    def empty(self) -> float | str:
+        """What stands for a missing value, or for any where none may be missing."""
+        if self.dtype == "string":
+            return ""
+        return math.nan if self.nullable else 0
 
     def __str__(self) -> str:
         return f"{self.dtype} {['n', *self.shape]}".replace("'", "")
@@ -59,7 +74,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a model takes and gives. Tensor names are those of the ONNX graph."""
+    """What a model takes and gives. Tensor names are those of the ONNX graph.
+
+    `sha256` is the `digest` of the model: of `model.onnx`, or of the folder `pyfunc`.
+    """
 
     task: str
     inputs: tuple[Tensor, ...]
@@ -84,6 +102,7 @@ class Signature:
                 output=_tensor(fields["output"]),
                 classes=tuple(map(str, fields.get("classes", ()))),
                 sha256=fields["sha256"],
+                format=fields.get("format", "onnx"),
             )
         except KeyError as error:
             raise ModelError(f"{path}: lacks {error.args[0]!r}") from error
@@ -91,6 +110,9 @@ class Signature:
             raise ModelError(f"{path}: is not a signature ({error})") from error
         if not signature.inputs:
             raise ModelError(f"{path}: names no input")
+        if signature.format not in FORMATS:
+            known = ", ".join(FORMATS)
+            raise ModelError(f"{path}: unknown format {signature.format!r}; expected {known}")
         return signature
 
     def write(self, path: Path) -> None:
@@ -99,7 +121,16 @@ class Signature:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """The SHA-256 of a file, in hexadecimal; of a folder, that of the list of its files' digests.
+
+    The list is what `sha256sum` prints for the relative paths in sorted order. Compiled Python is
+    left out: it appears when a model is loaded.
+    """
+    if path.is_dir():
+        names = {file.relative_to(path) for file in path.rglob("*") if file.is_file()}
+        kept = sorted(name.as_posix() for name in names if "__pycache__" not in name.parts)
+        lines = [f"{digest(path / name)}  {name}\n" for name in kept]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -107,8 +138,8 @@ def digest(path: Path) -> str:
 class Model:
     """An exported model, loaded and ready to predict; safe to use from several threads.
 
-    `threads` bounds the cores that one prediction uses; None leaves it to ONNX Runtime.
-    Raises ModelError when a file is missing or damaged, or the two files disagree.
+    `threads` bounds the cores that one prediction of an ONNX model uses; None leaves it to ONNX
+    Runtime. Raises ModelError when a file is missing or damaged, or the two files disagree.
     """
 
     def __init__(self, directory: Path | str, threads: int | None = None) -> None:
@@ -116,32 +147,34 @@ class Model:
         if not directory.is_dir():
             raise ModelError(f"{directory}: there is no such model directory")
         self.signature = Signature.read(directory / SIGNATURE_FILE)
-        self._session = _session(directory / MODEL_FILE, self.signature.sha256, threads)
-        _agree(directory / MODEL_FILE, self.signature, self._session)
+        name, load = FORMATS[self.signature.format]
+        _verify(directory / name, self.signature.sha256)
+        self._run = load(directory / name, self.signature, threads)
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """The outputs for a batch: arrays of shape (n, *shape) by input name → (n, *shape).
 
-        Raises ModelError for an input that does not fit the signature.
+        Raises ModelError for inputs or outputs that do not fit the signature.
         """
         rows = self._check(inputs)
         output = self.signature.output
         if not rows:
             return np.empty((0, *output.shape), output.numpy_dtype)
         try:
-            (result,) = self._session.run([output.name], dict(inputs))
+            result = self._run(dict(inputs))
         except Exception as error:  # ONNX Runtime's exceptions have no common base
-            raise ModelError(f"the model failed: {_first_line(error)}") from error
+            raise ModelError(f"the model failed ({_summary(error)})") from error
         if result.shape != (rows, *output.shape):
             raise ModelError(f"{output.name}: expected {output}, got shape {list(result.shape)}")
-        return np.asarray(result)
+        return result
 
     def example(self, n: int = 1) -> dict[str, np.ndarray]:
-        """A batch of n empty instances (zeros, empty strings), to warm up with."""
+        """A batch of n instances without content, to warm up with.
+
+        Values are missing where they may be; other numbers are zero, other texts empty.
+        """
         return {
-            tensor.name: np.full(
-                (n, *tensor.shape), "" if tensor.dtype == "string" else 0, tensor.numpy_dtype
-            )
+            tensor.name: np.full((n, *tensor.shape), tensor.empty, tensor.numpy_dtype)
             for tensor in self.signature.inputs
         }
 
@@ -160,21 +193,11 @@ class Model:
         return rows
 
 
-def _tensor(fields: dict[str, Any]) -> Tensor:
-    if fields["dtype"] not in ONNX_TYPES.values():
-        raise ValueError(f"{fields['name']}: unknown dtype {fields['dtype']!r}")
-    return Tensor(str(fields["name"]), fields["dtype"], tuple(map(int, fields["shape"])), bool(fields.get("nullable")))
+Run = Callable[[dict[str, np.ndarray]], np.ndarray]
 
 
-def _session(path: Path, sha256: str, threads: int | None) -> Any:
-    """An ONNX Runtime session for the file, once its content is known to be the one expected."""
-    try:
-        found = digest(path)
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    if found != sha256:
-        raise ModelError(f"{path}: is damaged (its SHA-256 differs from {SIGNATURE_FILE}'s)")
-
+def _load_onnx(path: Path, signature: Signature, threads: int | None) -> Run:
+    """A function that runs the graph with ONNX Runtime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -182,9 +205,66 @@ def _session(path: Path, sha256: str, threads: int | None) -> Any:
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base
-        raise ModelError(f"{path}: cannot be loaded ({_first_line(error)})") from error
+        raise ModelError(f"{path}: cannot be loaded ({_summary(error)})") from error
+    _agree(path, signature, session)
+    outputs = [signature.output.name]
+
+    def run(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        return np.asarray(session.run(outputs, inputs)[0])
+
+    return run
+
+
+def _load_pyfunc(path: Path, signature: Signature, threads: int | None) -> Run:
+    """A function that hands the arrays by name to the `predict` of an MLflow pyfunc."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a server tells nobody
+    try:
+        from mlflow import pyfunc
+
+        model = pyfunc.load_model(str(path))
+    except ImportError as error:
+        raise ModelError(
+            f"{path}: cannot be loaded ({error}): mlflow and all that the model imports must be "
+            "installed where it is evaluated and served"
+        ) from error
+    except Exception as error:  # it runs anybody's code
+        raise ModelError(f"{path}: cannot be loaded ({_summary(error)})") from error
+    one_at_a_time = threading.Lock()  # not every Python model can be used from several threads
+
+    def run(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        with one_at_a_time:
+            result = np.asarray(model.predict(inputs))
+        return result.astype(signature.output.numpy_dtype, copy=False)
+
+    return run
+
+
+FORMATS: dict[str, tuple[str, Callable[[Path, Signature, int | None], Run]]] = {
+    "onnx": (MODEL_FILE, _load_onnx),
+    "pyfunc": (PYFUNC_FOLDER, _load_pyfunc),
+}
+
+
+def _tensor(fields: dict[str, Any]) -> Tensor:
+    name, dtype = str(fields["name"]), fields["dtype"]
+    if dtype not in ONNX_TYPES.values():
+        raise ValueError(f"{name}: unknown dtype {dtype!r}")
+    tensor = Tensor(name, dtype, tuple(map(int, fields["shape"])), bool(fields.get("nullable")))
+    if tensor.nullable and tensor.numpy_dtype.kind not in "fO":
+        raise ValueError(f"{name}: {dtype} has no missing values; a nullable number is a float")
+    return tensor
+
+
+def _verify(path: Path, sha256: str) -> None:
+    """Check that the model's content is the one that its signature was written for."""
+    try:
+        found = digest(path)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+    if found != sha256:
+        raise ModelError(f"{path}: is damaged (its SHA-256 differs from {SIGNATURE_FILE}'s)")
 
 
 def _agree(path: Path, signature: Signature, session: Any) -> None:
@@ -211,5 +291,7 @@ def _agree(path: Path, signature: Signature, session: Any) -> None:
             )
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]
+def _summary(error: Exception) -> str:
+    """An exception's type and the first line of its message."""
+    line = str(error).strip().split("\n", 1)[0]
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__

@@ -1,4 +1,4 @@
-"""`make predict`: one real test row to the running server, and its answer beside the picture."""
+"""`make predict`: one real test row to the running server, and its answer beside the row."""
 
 import json
 import random
@@ -6,10 +6,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
-from .data import Dataset
-from .drawing import draw_bars, draw_image, use_color
+import numpy as np
+
+from .data import Dataset, Feature, Schema
+from .drawing import draw_bars, draw_image, draw_row, round_alike, use_color
 from .errors import UserError
 from .targets import runs
 
@@ -17,29 +20,74 @@ from .targets import runs
 def predict(url: str, name: str, row: int | None = None) -> None:
     """Send `row` (default: a random one) of the newest test set, and print what came back."""
     test = Dataset(runs.newest("load-data/test_data"))
-    rows = test.schema.rows
-    row = random.randrange(rows) if row is None else row
-    if not 0 <= row < rows:
-        raise UserError(f"--row {row}: the test set has rows 0 to {rows - 1}")
+    schema = test.schema
+    row = random.randrange(schema.rows) if row is None else row
+    if not 0 <= row < schema.rows:
+        raise UserError(f"--row {row}: the test set has rows 0 to {schema.rows - 1}")
     example = test.scan().slice(row, 1).collect()
-    image, truth = example["image"].to_numpy()[0], example[test.schema.label][0]
+    values = {feature: example[feature].to_numpy()[0] for feature in schema.features}
+    truth = example[schema.label][0]
     begin = time.perf_counter()
-    body = json.dumps({"instances": [{"image": image.tolist()}]}).encode()
+    body = json.dumps({"instances": [as_instance(values, schema.features)]}).encode()
     answer, version = _post(f"{url}/v1/models/{name}:predict", body)
-    elapsed = (time.perf_counter() - begin) * 1000
-    probabilities = answer["predictions"][0]
-    best = max(range(len(probabilities)), key=probabilities.__getitem__)
+    took = f"in {(time.perf_counter() - begin) * 1000:.1f} ms"
+    prediction = _prediction(answer, schema)
     color = use_color(sys.stdout)
-    print(draw_image(image, color=color))
-    print(draw_bars(test.schema.classes, probabilities, color=color))
-    verdict = "right" if test.schema.classes[best] == truth else "wrong"
+    print(_draw(values, color))
+    if not schema.classes:
+        said, true, off = round_alike(prediction, truth, abs(prediction - truth))
+        print(f"prediction {said} · truth {true} · off by {off} {took}", end=" ")
+        print(f"(test row {row}, version {version})")
+        return
+    best = max(range(len(prediction)), key=prediction.__getitem__)
+    verdict = "right" if schema.classes[best] == truth else "wrong"
+    print(draw_bars(schema.classes, prediction, color=color))
     print(
-        f"test row {row} is {truth!r}; version {version} says {test.schema.classes[best]!r} "
-        f"({probabilities[best]:.1%}, {verdict}) in {elapsed:.1f} ms"
+        f"test row {row} is {truth!r}; version {version} says {schema.classes[best]!r} "
+        f"({prediction[best]:.1%}, {verdict}) {took}"
     )
 
 
-def _post(url: str, body: bytes) -> tuple[dict[str, Any], str]:
+def as_instance(values: Mapping[str, Any], features: Mapping[str, Feature]) -> dict[str, Any]:
+    """One row as an instance of a request: a missing value of a nullable feature is null."""
+    plain = {
+        name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+        for name, value in values.items()
+    }
+    return {name: _nulls(v) if features[name].nullable else v for name, v in plain.items()}
+
+
+def _nulls(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_nulls(each) for each in value]
+    return None if value == "" or value != value else value  # NaN alone is not itself
+
+
+def _draw(values: Mapping[str, Any], color: bool) -> str:
+    """The pictures among the values, or else all values as a table."""
+    images = [value for value in values.values() if np.ndim(value) > 1]
+    if images:
+        return "\n\n".join(draw_image(image, color) for image in images)
+    return draw_row(values, color=color) + "\n"
+
+
+def _prediction(answer: Any, schema: Schema) -> Any:
+    """The one prediction: a probability for each class, or a number."""
+    try:
+        [prediction] = answer["predictions"]
+        classes = len(prediction) if isinstance(prediction, list) else 0
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"the server's answer is no prediction: {str(answer)[:100]}") from None
+    if classes != len(schema.classes):
+        expected = f"{len(schema.classes)} classes" if schema.classes else "a number"
+        raise UserError(
+            f"the server predicts {f'{classes} classes' if classes else 'a number'}, the newest "
+            f"test set has {expected}: its model is of other data; put a new one in service"
+        )
+    return prediction
+
+
+def _post(url: str, body: bytes) -> tuple[Any, str]:
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=30) as response:

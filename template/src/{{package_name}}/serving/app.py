@@ -7,6 +7,7 @@ every error is `{"error": "..."}`.
 import asyncio
 import contextlib
 import gc
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +23,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from ..model import ModelError
 from .holder import Holder, Served
 from .metrics import Metrics
 from .protocol import RequestError, encode
+
+log = logging.getLogger(__name__)
 
 SLOW_SECONDS = 0.003  # a slower prediction would hold up the other requests: it gets a thread
 LARGE_BODY = 64 * 1024  # as does a larger body
@@ -137,6 +141,9 @@ class Predict:
                 content = predict(served, body)
         except RequestError as error:
             raise HTTPException(400, str(error)) from error
+        except ModelError as error:
+            log.error("version %s: %s", served.version, error, exc_info=error.__cause__)
+            raise HTTPException(500, f"version {served.version}: {error}") from error
         headers = {"Content-Type": "application/json", "X-Model-Version": served.version}
         return Response(content, headers=headers)
 

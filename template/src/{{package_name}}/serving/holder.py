@@ -6,6 +6,7 @@ replaces atomically.
 
 import json
 import logging
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ POINTER = "current.json"
 
 @dataclass(frozen=True)
 class Served:
-    """A model that answers requests. `seconds` is what one prediction took at warm-up."""
+    """A model that answers requests. `seconds` is what `warm_up` says of one prediction."""
 
     version: str
     model: Model
@@ -101,8 +102,21 @@ def read_pointer(store: Path) -> str | None:
 def load(directory: Path, threads: int | None) -> Served:
     """Load a version, make it predict, and time it."""
     model = Model(directory, threads)
+    return Served(directory.name, model, Decoder(model.signature), warm_up(model))
+
+
+def warm_up(model: Model) -> float:
+    """The seconds that one prediction takes; infinity for Python code, which may do anything.
+
+    Raises ModelError for a graph that fails; Python code may refuse an instance without content.
+    """
+    if model.signature.format == "pyfunc":
+        try:
+            model.predict(model.example())
+        except ModelError as error:
+            log.warning("warm-up: %s", error)
+        return math.inf
     model.predict(model.example(2))
     start = time.perf_counter()
     model.predict(model.example())
-    seconds = time.perf_counter() - start
-    return Served(directory.name, model, Decoder(model.signature), seconds)
+    return time.perf_counter() - start

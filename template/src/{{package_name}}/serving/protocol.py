@@ -1,19 +1,25 @@
 """The V1 inference protocol: JSON bodies to arrays and back.
 
-A request is `{"instances": [...]}`. An instance is an object, `{"image": [[0, …], …]}`, or, for a
-model with one input, the bare value. Other keys of the body are ignored, as in TF Serving.
+A request is `{"instances": [...]}`. An instance is an object, `{"age": 42, "city": "Mainz"}`, or,
+for a model with one input, the bare value. A value may be null where the signature has the input
+nullable. Other keys of the body are ignored, as in TF Serving.
 https://www.tensorflow.org/tfx/serving/api_rest, https://kserve.github.io/website (V1 protocol)
 """
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+from msgspec.structs import astuple
 
-from ..model import Signature, Tensor
+from ..model import ModelError, Signature, Tensor
+
+LONGEST = 40  # characters of what a client sent, in a message
+SOME = 6  # names of inputs, in a message
 
 
 @dataclass(frozen=True)
@@ -37,17 +43,21 @@ class Decoder:
     def __init__(self, signature: Signature) -> None:
         self._inputs = signature.inputs
         self._types = [_type(tensor) for tensor in self._inputs]
-        self._fields = [f"input_{index}" for index in range(len(self._inputs))]
+        names = {f"input_{index}": tensor.name for index, tensor in enumerate(self._inputs)}
+        self._fields = {name: field for field, name in names.items()}
+        # A msgspec field cannot have a name that JSON must escape, such as one with a quotation
+        # mark. Rows with such a column take a detour, which costs time.
+        self._detour = any(json.dumps(n, ensure_ascii=False) != f'"{n}"' for n in names.values())
         self._row = msgspec.defstruct(
             "Row",
-            list(zip(self._fields, self._types, strict=True)),
-            rename={f: t.name for f, t in zip(self._fields, self._inputs, strict=True)},
+            list(zip(names, self._types, strict=True)),
+            rename=None if self._detour else names,
             forbid_unknown_fields=True,
         )
-        bare = len(self._inputs) == 1
-        self._instance: Any = self._row | self._types[0] if bare else self._row
-        instances: Any = list[self._instance]  # type: ignore[name-defined]
-        instances = Annotated[instances, msgspec.Meta(min_length=1)]
+        self._bare = len(self._inputs) == 1
+        self._instance: Any = self._row | self._types[0] if self._bare else self._row
+        item = Any if self._detour else self._instance
+        instances = Annotated[list[item], msgspec.Meta(min_length=1)]  # type: ignore[valid-type]
         body = msgspec.defstruct("Body", [("instances", instances)])
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
 
@@ -55,16 +65,28 @@ class Decoder:
         """One array of shape (n, *shape) for each input, or RequestError."""
         try:
             rows = self._decoder.decode(body).instances
+            if self._detour:
+                rows = [msgspec.convert(self._renamed(row), self._instance) for row in rows]
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise RequestError(self._explain(body) or f"the body: {error}") from error
-        return {
-            tensor.name: _array(tensor, self._column(rows, field))
-            for tensor, field in zip(self._inputs, self._fields, strict=True)
-        }
+        with np.errstate(over="raise"):
+            return {
+                tensor.name: _array(tensor, column)
+                for tensor, column in zip(self._inputs, self._columns(rows), strict=True)
+            }
 
-    def _column(self, rows: list[Any], field: str) -> list[Any]:
-        row = self._row
-        return [getattr(each, field) if type(each) is row else each for each in rows]
+    def _columns(self, rows: list[Any]) -> Iterable[Sequence[Any]]:
+        """The values of each input in turn."""
+        if not self._bare:
+            return zip(*map(astuple, rows), strict=True)
+        row: Any = self._row
+        return [[each.input_0 if type(each) is row else each for each in rows]]
+
+    def _renamed(self, instance: Any) -> Any:
+        """An instance of which msgspec can make a row; "" is no input's field."""
+        if self._detour and isinstance(instance, dict):
+            return {self._fields.get(name, ""): value for name, value in instance.items()}
+        return instance
 
     def _explain(self, body: bytes) -> str | None:
         """Why the typed decoder refused this body, in terms of the request's own fields."""
@@ -80,7 +102,7 @@ class Decoder:
         if not isinstance(instances, list) or not instances:
             return f"instances: expected a list of at least one instance, got {_show(instances)}"
         for index, instance in enumerate(instances):
-            if not _fits(instance, self._instance):
+            if not _fits(self._renamed(instance), self._instance):
                 return self._explain_instance(f"instances[{index}]", instance)
         return None
 
@@ -88,11 +110,11 @@ class Decoder:
         names = [tensor.name for tensor in self._inputs]
         if not isinstance(instance, dict):
             if len(names) > 1:
-                return f"{where}: expected an object with {', '.join(names)}, got {_show(instance)}"
+                return f"{where}: expected an object with {_some(names)}, got {_show(instance)}"
             return _explain_value(f"{where}.{names[0]}", self._inputs[0], instance)
         for name in instance:
             if name not in names:
-                return f"{where}.{name}: unknown; the model takes {', '.join(names)}"
+                return f"{where}.{_cut(name)}: unknown; the model takes {_some(names)}"
         for tensor, type_ in zip(self._inputs, self._types, strict=True):
             if tensor.name not in instance:
                 return f"{where}.{tensor.name}: missing"
@@ -102,7 +124,13 @@ class Decoder:
 
 
 def encode(predictions: np.ndarray) -> bytes:
-    """The body of an answer: `{"predictions": [...]}`, one item an instance."""
+    """The body of an answer: `{"predictions": [...]}`, one item an instance.
+
+    Raises ModelError for NaN and infinity, which JSON does not have: null would hide the fault.
+    """
+    if predictions.dtype.kind == "f" and not np.isfinite(predictions).all():
+        place = tuple(np.argwhere(~np.isfinite(predictions))[0])
+        raise ModelError(f"the prediction for instances[{place[0]}] is {predictions[place]}")
     return msgspec.json.encode({"predictions": predictions.tolist()})
 
 
@@ -112,26 +140,40 @@ def _type(tensor: Tensor) -> Any:
     type_: Any = {"b": bool, "f": float, "O": str}.get(kind, int)
     if kind in "iu":
         limits = np.iinfo(tensor.dtype)
-        if limits.bits < 64:  # msgspec's own limits are 64 bits wide; NumPy checks those
-            type_ = Annotated[int, msgspec.Meta(ge=int(limits.min), le=int(limits.max))]
+        most = None if tensor.dtype == "uint64" else int(limits.max)  # msgspec cannot: NumPy will
+        type_ = Annotated[int, msgspec.Meta(ge=int(limits.min), le=most)]
+    if tensor.nullable:
+        type_ = type_ | None
     for size in reversed(tensor.shape):
         type_ = Annotated[list[type_], msgspec.Meta(min_length=size, max_length=size)]
     return type_
 
 
-def _array(tensor: Tensor, column: list[Any]) -> np.ndarray:
-    """A column of checked values as an array; what only shows as an array is refused here."""
+def _array(tensor: Tensor, column: Sequence[Any]) -> np.ndarray:
+    """A column of checked values as an array; what only NumPy finds is refused here.
+
+    Overflow has to be an error. NumPy makes NaN of None.
+    """
     try:
-        with np.errstate(over="ignore"):
-            array = np.array(column, tensor.numpy_dtype)
-    except OverflowError as error:
-        raise RequestError(f"instances: {tensor.name} does not fit {tensor.dtype}") from error
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        row = int(np.argwhere(~np.isfinite(array))[0][0])
-        raise RequestError(
-            f"instances[{row}].{tensor.name}: a number is too large for {tensor.dtype}"
-        )
+        array = np.array(column, tensor.numpy_dtype)
+    except (FloatingPointError, OverflowError) as error:
+        raise RequestError(_explain_overflow(tensor, column)) from error
+    if tensor.nullable and tensor.dtype == "string":
+        array[array == None] = tensor.empty  # noqa: E711  (compares elements)
     return array
+
+
+def _explain_overflow(tensor: Tensor, column: Sequence[Any]) -> str:
+    row = next(index for index, value in enumerate(column) if not _holds(tensor, value))
+    return f"instances[{row}].{tensor.name}: a number is too large for {tensor.dtype}"
+
+
+def _holds(tensor: Tensor, value: Any) -> bool:
+    try:
+        np.array(value, tensor.numpy_dtype)
+    except (FloatingPointError, OverflowError):
+        return False
+    return True
 
 
 def _fits(value: Any, type_: Any) -> bool:
@@ -151,7 +193,7 @@ def _explain_value(where: str, tensor: Tensor, value: Any) -> str | None:
     if shape != tensor.shape:
         got = list(shape) if shape else _show(value)
         return f"{where}: expected shape {list(tensor.shape)}, got {got}"
-    scalar = _type(Tensor(tensor.name, tensor.dtype, ()))
+    scalar = _type(replace(tensor, shape=()))
     for index in np.ndindex(shape):
         item = value
         for position in index:
@@ -182,7 +224,15 @@ def _expected(tensor: Tensor) -> str:
     if kind in "iu":
         limits = np.iinfo(tensor.dtype)
         return f"an integer from {limits.min} to {limits.max}"
-    return {"b": "true or false", "f": "a number", "O": "a string"}[kind]
+    expected = {"b": "true or false", "f": "a number", "O": "a string"}[kind]
+    return f"{expected} or null" if tensor.nullable else expected
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names of a list, and how many there are."""
+    if len(names) <= SOME:
+        return ", ".join(names)
+    return f"{', '.join(names[:SOME])}, … ({len(names)} in all)"
 
 
 def _show(value: Any) -> str:
@@ -190,5 +240,8 @@ def _show(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, dict):
         return "an object"
-    text = value.text if isinstance(value, _Unfit) else json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return _cut(value.text if isinstance(value, _Unfit) else json.dumps(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
