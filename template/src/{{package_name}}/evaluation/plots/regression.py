@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 POINTS = 2000  # drawn at most; more say nothing new and make the page slow
 HEIGHT = 4.4  # inches: two pictures stand side by side
-BARS = 41  # odd: the bar in the middle holds the predictions that are right
+BARS = 41  # at most
 
 
 def scatter(labels: NDArray[Any], predictions: NDArray[Any]) -> str:
@@ -28,11 +28,13 @@ def scatter(labels: NDArray[Any], predictions: NDArray[Any]) -> str:
 
 def histogram(residuals: NDArray[np.float64], limit: float) -> str:
     """How many predictions are off by how much, from -limit to limit."""
-    counts, edges = np.histogram(residuals, BARS, (-limit, limit))
+    # Rice's rule; an odd number, so that the bar in the middle holds what is nearly right.
+    bars = min(2 * round(len(residuals) ** (1 / 3)) + 1, BARS)
+    counts, edges = np.histogram(residuals, bars, (-limit, limit))
     figure = new_figure(HEIGHT)
     axes = figure.add_subplot()
-    axes.bar(edges[:-1], counts, np.diff(edges) * 0.9, align="edge", color=BLUE, label="rows")
-    axes.axvline(0, color=MUTED, ls="--", lw=1.2)
+    axes.bar(edges[:-1], counts, np.diff(edges) * 0.9, align="edge", color=BLUE)
+    axes.axvline(0, color=MUTED, ls="--", lw=1.2, label="prediction = truth")
     mean = float(residuals.mean())
     if abs(mean) < limit:
         axes.axvline(mean, color=ORANGE, lw=1.8, label="mean residual")
@@ -62,8 +64,8 @@ def _scatter(axes: "Axes", labels: NDArray[Any], predictions: NDArray[Any]) -> N
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     margin = 0.04 * (high - low) or 1.0
     ends = (low - margin, high + margin)
-    name = "this model" if len(shown) == len(labels) else f"{len(shown)} of {len(labels)} rows"
-    axes.plot(x, y, "o", color=BLUE, alpha=0.45, ms=4, mew=0, label=name)
+    name = "test rows" if len(shown) == len(labels) else f"{len(shown)} of {len(labels)} test rows"
+    axes.plot(x, y, "o", color=BLUE, alpha=0.6, ms=4, mew=0, label=name)
     axes.plot(ends, ends, "--", color=MUTED, lw=1.2, label="prediction = truth")
     axes.set_xlim(*ends)
     axes.set_ylim(*ends)

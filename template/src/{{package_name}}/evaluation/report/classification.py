@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from ..metrics.classification import class_scores, confusion_matrix, reliability
 from ..plots import classification as plots
-from . import mistakes
+from .mistakes import PICTURES, Column, ReadRows, as_gallery, as_table, images_of
 from .page import section, shortened, table
 
+FEW_CLASSES = 4
 CONFUSIONS = 10
 CLASS_BARS = 20
 
@@ -21,25 +22,27 @@ def sections(
     labels: NDArray[Any],
     probabilities: NDArray[Any],
     classes: Sequence[str],
-    read_rows: mistakes.ReadRows,
+    read_rows: ReadRows,
 ) -> list[str]:
     """The sections of `labels` (n,) and `probabilities` (n, classes) that can be scored."""
     matrix = confusion_matrix(labels, probabilities)
-    return [
-        _confusion(matrix, classes),
-        _classes(matrix, classes),
-        _reliability(labels, probabilities),
-        _mistakes(labels, probabilities, classes, read_rows),
-    ]
+    few = len(classes) <= FEW_CLASSES
+    confusion, scores = _confusion(matrix, classes), _classes(matrix, classes)
+    trust = _reliability(labels, probabilities, "half tall" if few else "half")
+    mistakes = _mistakes(labels, probabilities, classes, read_rows)
+    # Few classes make two small pictures: both stand beside the tall one.
+    order = (confusion, trust, scores) if few else (confusion, scores, trust)
+    return [*order, mistakes]
 
 
 def _confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
     if len(classes) > plots.NUMBERED_CLASSES:
-        return section("Confusion matrix", plots.confusion_image(matrix), half=True) + section(
-            "Biggest confusions", _confusions(matrix, classes), half=True
+        return section("Confusion matrix", plots.confusion_image(matrix), "half") + section(
+            "Biggest confusions", _confusions(matrix, classes), "half"
         )
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    long = ' class="long"' if max(map(len, classes)) > 4 else ""
+    upright = max(map(len, classes)) <= 4 or sum(map(len, classes)) <= 40
+    long = "" if upright else ' class="long"'
     head = "".join(f'<th scope="col"{long}><span>{escape(name)}</span></th>' for name in classes)
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th>'
@@ -55,6 +58,7 @@ def _confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
         f'<tr><td></td><th class="axis" colspan="{len(classes)}">predicted</th></tr>'
         f'<tr><th class="axis" scope="col">true</th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>",
+        "half" if len(classes) <= FEW_CLASSES else "",
     )
 
 
@@ -95,16 +99,16 @@ def _classes(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
     picture = plots.class_bars(
         [classes[k] for k in shown], type(scores)(*(values[shown] for values in scores))
     )
-    return section(title, picture, half=True)
+    return section(title, picture, "half")
 
 
-def _reliability(labels: NDArray[Any], probabilities: NDArray[Any]) -> str:
+def _reliability(labels: NDArray[Any], probabilities: NDArray[Any], kind: str) -> str:
     return section(
         "Can its probabilities be trusted?",
         plots.reliability_diagram(reliability(labels, probabilities))
         + '<p class="note">Below the diagonal the model is surer than it should be; '
         "above it, less sure.</p>",
-        half=True,
+        kind,
     )
 
 
@@ -112,25 +116,25 @@ def _mistakes(
     labels: NDArray[Any],
     probabilities: NDArray[Any],
     classes: Sequence[str],
-    read_rows: mistakes.ReadRows,
+    read_rows: ReadRows,
 ) -> str:
     predictions, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predictions != labels)
     if not len(wrong):
         return section("Mistakes", f"<p>None in {len(labels)} rows.</p>")
-    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][: mistakes.PICTURES]
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:PICTURES]
     features = read_rows(worst)
     note = f"{len(wrong)} of {len(labels)} rows are wrong; the most confident first."
     truths = [classes[k] for k in labels[worst]]
     answers = [classes[k] for k in predictions[worst]]
-    images = mistakes.images(features)
+    images = images_of(features)
     if images is None:
         columns = [
-            mistakes.Column("Truth", [shortened(name) for name in truths]),
-            mistakes.Column("Prediction", [shortened(name) for name in answers]),
-            mistakes.Column("Probability", [f"{share:.0%}" for share in confidence[worst]], True),
+            Column("Truth", [shortened(name) for name in truths]),
+            Column("Prediction", [shortened(name) for name in answers]),
+            Column("Probability", [f"{share:.0%}" for share in confidence[worst]], True),
         ]
-        return mistakes.as_table(note, worst, columns, features)
+        return as_table(note, worst, columns, features)
     captions = [
         f"<b>{escape(answer)}</b> {confidence[row]:.0%}<br>"
         f'<span class="note">is {escape(truth)} ({probabilities[row, labels[row]]:.0%})</span>'
@@ -141,4 +145,4 @@ def _mistakes(
         for row, truth, answer in zip(worst, truths, answers, strict=True)
     ]
     note += " In bold what the model said, below it the truth and the probability it was given."
-    return mistakes.as_gallery(note, images, words, captions)
+    return as_gallery(note, images, words, captions)

@@ -27,7 +27,7 @@ class Column(NamedTuple):
     numbers: bool = False
 
 
-def images(features: Mapping[str, NDArray[Any]]) -> NDArray[Any] | None:
+def images_of(features: Mapping[str, NDArray[Any]]) -> NDArray[Any] | None:
     """The first feature that is a picture, (k, h, w) or (k, h, w, channels), if there is one."""
     return next((values for values in features.values() if values.ndim in (3, 4)), None)
 

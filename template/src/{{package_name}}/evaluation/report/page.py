@@ -14,10 +14,10 @@ class Html(str):
     """Text that is HTML already, and not to be escaped again."""
 
 
-def section(title: str, body: str, *, half: bool = False) -> str:
-    """A card of the page; two halves stand side by side where there is room."""
-    kind = ' class="half"' if half else ""
-    return f"<section{kind}><h2>{escape(title)}</h2>{body}</section>"
+def section(title: str, body: str, kind: str = "") -> str:
+    """A card of the page; with the `kind` "half", two stand side by side where there is room."""
+    attribute = f' class="{kind}"' if kind else ""
+    return f"<section{attribute}><h2>{escape(title)}</h2>{body}</section>"
 
 
 def table(

@@ -6,19 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..plots import regression as plots
-from . import mistakes
+from .mistakes import ROWS, Column, ReadRows, as_table
 from .page import section, shortened
 
 FURTHEST = 2.0  # times the 99th percentile: further off is left out of the histogram
 
 
-def sections(
-    labels: NDArray[Any], predictions: NDArray[Any], read_rows: mistakes.ReadRows
-) -> list[str]:
+def sections(labels: NDArray[Any], predictions: NDArray[Any], read_rows: ReadRows) -> list[str]:
     """The sections of `labels` and `predictions`, (n,) each, that can be scored."""
     residuals = predictions.astype(np.float64) - labels
     return [
-        section("Predictions against the truth", plots.scatter(labels, predictions), half=True),
+        section("Predictions against the truth", plots.scatter(labels, predictions), "half"),
         _residuals(residuals),
         _mistakes(labels, predictions, residuals, read_rows),
     ]
@@ -33,21 +31,21 @@ def _residuals(residuals: NDArray[np.float64]) -> str:
     if outside := int((sizes > limit).sum()):
         note += f" {outside} of {len(sizes)} rows are further off than the picture shows."
     picture = plots.histogram(residuals, limit)
-    return section("Residuals", f'{picture}<p class="note">{note}</p>', half=True)
+    return section("Residuals", f'{picture}<p class="note">{note}</p>', "half")
 
 
 def _mistakes(
     labels: NDArray[Any],
     predictions: NDArray[Any],
     residuals: NDArray[np.float64],
-    read_rows: mistakes.ReadRows,
+    read_rows: ReadRows,
 ) -> str:
-    worst = np.argsort(-np.abs(residuals), kind="stable")[: mistakes.ROWS]
+    worst = np.argsort(-np.abs(residuals), kind="stable")[:ROWS]
     worst = worst[residuals[worst] != 0]
     if not len(worst):
         return section("Mistakes", f"<p>None in {len(labels)} rows.</p>")
     columns = [
-        mistakes.Column(name, [shortened(value) for value in values[worst]], True)
+        Column(name, [shortened(value) for value in values[worst]], True)
         for name, values in (
             ("Truth", labels),
             ("Prediction", predictions),
@@ -55,4 +53,4 @@ def _mistakes(
         )
     ]
     note = "The predictions that are furthest off."
-    return mistakes.as_table(note, worst, columns, read_rows(worst))
+    return as_table(note, worst, columns, read_rows(worst))
