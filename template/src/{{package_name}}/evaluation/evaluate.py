@@ -134,7 +134,10 @@ def _measure(version: Version, registry: Registry, new: Model, test: Dataset) ->
             old = Model(directory)
         was, now = old.signature, new.signature
         if (was.task, was.inputs, was.classes) != (now.task, now.inputs, now.classes):
-            raise ModelError("its task, inputs or classes are not those of the new model")
+            raise ModelError(
+                "its task, inputs or classes are not those of the new model; "
+                "a new registry.name in config/ starts afresh"
+            )
         predictions = _predict(old, test)
     except (ModelError, RegistryError) as error:
         return gate.Champion(version.number, {}, error=str(error))
