@@ -6,19 +6,20 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from .. import gate, settings
 from ..data import Dataset
 from ..model import Model, ModelError
 from ..tracking import Registry, RegistryError, Version
 from ..training import Training
-from .metrics import classification_metrics
-from .plots import write_confusion_png
+from .metrics import Predictions, metrics_of
+from .plots import write_picture
 from .report import write_report
-
-MAX_PIXELS = 64 * 2**20  # of test images that the report reads to show the mistakes
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Evaluation:
     def lines(self) -> list[str]:
         """What a person wants to know, a line each."""
         marks = {True: "✓", False: "✗"}
-        metrics = [f"{name} {value:.4f}" for name, value in self.metrics.items()]
+        metrics = [f"{name} {gate.number(value)}" for name, value in self.metrics.items()]
         return [
             *(" · ".join(metrics[i : i + 3]) for i in range(0, len(metrics), 3)),
             *(f"{marks[rule.passed]} {rule.rule}: {rule.detail}" for rule in self.verdict.rules),
@@ -56,13 +57,13 @@ def evaluate(
     closes the gate instead.
     """
     model, test, training = Model(model_path), Dataset(test_path), Training.read(model_path)
-    labels, probabilities = _predict(model, test)
-    metrics = classification_metrics(labels, probabilities)
+    predictions = _predict(model, test)
+    metrics = metrics_of(predictions)
     version = registry.champion()
     champion = _measure(version, registry, model, test) if version else None
     verdict = gate.decide(
         metrics,
-        rows=len(labels),
+        rows=len(predictions.labels),
         floors=rules.floors,
         metric=rules.champion.metric,
         margin=rules.champion.margin,
@@ -89,17 +90,13 @@ def evaluate(
         title=f"{registry.name}: evaluation",
         verdict=record,
         metrics=metrics,
-        champion_metrics=dict(champion.metrics) if champion and champion.metrics else None,
         history=training.curves,
-        labels=labels,
-        probabilities=probabilities,
-        classes=list(model.signature.classes),
-        images=_images(test),
         facts=facts | {f"train.{name}": str(value) for name, value in training.parameters.items()},
+        predictions=predictions,
+        read_rows=lambda rows: _read_rows(test, rows),
     )
     with tempfile.TemporaryDirectory() as directory:
-        matrix = Path(directory) / "confusion_matrix.png"
-        write_confusion_png(matrix, labels, probabilities, list(model.signature.classes))
+        write_picture(Path(directory), predictions)
         files = {"verdict.json": Path(verdict_path), "report.html": Path(report_path)}
         for name, path in files.items():
             (Path(directory) / name).write_bytes(path.read_bytes())
@@ -114,22 +111,21 @@ def evaluate(
     return Evaluation(run_id, metrics, verdict)
 
 
-def _predict(model: Model, test: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (n,) and probabilities (n, classes) of the test rows."""
+def _predict(model: Model, test: Dataset) -> Predictions:
+    """What the model says of every test row; the features are read batch by batch."""
+    signature = model.signature
     labels = [np.zeros(0, np.int64)]
-    probabilities = [np.zeros((0, len(model.signature.classes)), np.float32)]
+    outputs = [np.zeros((0, *signature.output.shape), np.float32)]
     for features, batch_labels in test.batches():
         labels.append(batch_labels)
-        probabilities.append(model.predict(features))
-    return np.concatenate(labels), np.concatenate(probabilities)
+        outputs.append(model.predict(features))
+    return Predictions(np.concatenate(labels), np.concatenate(outputs), signature.classes)
 
 
-def _images(test: Dataset) -> np.ndarray | None:
-    """The test images, for pictures of mistakes; none where there are none or too many."""
-    image = test.schema.features.get("image")
-    if image is None or test.schema.rows * math.prod(image.shape) > MAX_PIXELS:
-        return None
-    return test.arrays()[0]["image"]
+def _read_rows(test: Dataset, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """The features of the test rows with these numbers, in this order: (k, *shape) by name."""
+    frame = pl.concat([test.scan().slice(int(row), 1).collect() for row in rows])
+    return {name: frame[name].to_numpy() for name in test.schema.features}
 
 
 def _measure(version: Version, registry: Registry, new: Model, test: Dataset) -> gate.Champion:
@@ -137,12 +133,15 @@ def _measure(version: Version, registry: Registry, new: Model, test: Dataset) ->
         with registry.model(version) as directory:
             old = Model(directory)
         was, now = old.signature, new.signature
-        if (was.inputs, was.classes) != (now.inputs, now.classes):
-            raise ModelError("its inputs or classes are not those of the new model")
-        labels, probabilities = _predict(old, test)
+        if (was.task, was.inputs, was.classes) != (now.task, now.inputs, now.classes):
+            raise ModelError(
+                "its task, inputs or classes are not those of the new model; "
+                "a new registry.name in config/ starts afresh"
+            )
+        predictions = _predict(old, test)
     except (ModelError, RegistryError) as error:
         return gate.Champion(version.number, {}, error=str(error))
-    return gate.Champion(version.number, classification_metrics(labels, probabilities))
+    return gate.Champion(version.number, metrics_of(predictions))
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:

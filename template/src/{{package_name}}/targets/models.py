@@ -5,6 +5,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from ..gate import number
 from ..settings import Settings
 from ..tracking import Registry
 
@@ -15,12 +16,13 @@ def show(settings: Settings) -> None:
     if not versions:
         print(f"no version of {settings.registry.name} is registered yet: run `make run` first")
         return
-    metrics = sorted({*settings.gate.floors, settings.gate.champion.metric})
+    metrics = list(dict.fromkeys([settings.gate.champion.metric, *settings.gate.floors]))
     table = Table("version", *metrics, "data", "commit", "when", "", title=settings.registry.name)
     for version in versions:
+        found = version.metrics
         table.add_row(
             version.number,
-            *(f"{version.metrics.get(name, float('nan')):.4f}" for name in metrics),
+            *(number(found[name]) if name in found else "–" for name in metrics),
             f"{version.tags.get('data.source', '')} {version.tags.get('data.train_hash', '')[:8]}",
             version.tags.get("git.commit", "")[:8],
             f"{version.created:%Y-%m-%d %H:%M}",

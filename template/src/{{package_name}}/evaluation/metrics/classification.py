@@ -1,7 +1,7 @@
-"""Numbers that say how good a classifier is. Plain arrays in, plain floats out.
+"""How good a classifier is.
 
 Throughout, `labels` is an integer array (n,) of class indices and `probabilities` a float array
-(n, classes). What cannot be computed is NaN, never an invented number: the gate rejects NaN.
+(n, classes).
 """
 
 import math
@@ -10,15 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .metric import Metric
+
 BINS = 15  # of equal width, as in Guo et al.
-
-
-class Metric(NamedTuple):
-    """How a metric is called for a reader, and which direction is better."""
-
-    title: str
-    higher_is_better: bool
-
 
 METRICS = {
     "accuracy": Metric("Accuracy", True),
