@@ -1,11 +1,13 @@
 """The template's questions, read from `questions/`: the one place they are written."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jinja2 import Environment
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "questions"
@@ -26,7 +28,25 @@ class Question:
     @property
     def choices(self) -> dict[str, Any]:
         found = self.body.get("choices") or {}
-        return found if isinstance(found, dict) else {str(value): value for value in found}
+        if not isinstance(found, dict):
+            return {str(value): value for value in found}
+        return {
+            label: value["value"] if isinstance(value, dict) else value
+            for label, value in found.items()
+        }
+
+    def refusal(self, answers: dict[str, Any]) -> str:
+        """Why the answer to this question does not go with the others; "" when it does."""
+        for choice in (self.body.get("choices") or {}).values() if self.conditional else ():
+            if isinstance(choice, dict) and choice["value"] == answers.get(self.key):
+                return Environment().from_string(choice["validator"]).render(answers)
+        return ""
+
+    @property
+    def conditional(self) -> bool:
+        """Whether a choice depends on earlier answers."""
+        choices = self.body.get("choices")
+        return isinstance(choices, dict) and any(isinstance(c, dict) for c in choices.values())
 
 
 def load() -> dict[str, Question]:
@@ -59,8 +79,26 @@ def check_answers(answers: dict[str, Any]) -> None:
             raise ValueError(f"{key}: {value!r} is not one of {choices}")
 
 
-def pairwise(values: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    """Few rows that hold every pair of values of every two axes; the first row is the defaults.
+def allowed(answers: dict[str, Any]) -> bool:
+    """Whether these answers, a few or all, go together."""
+    return not any(
+        question.refusal(answers) for question in load().values() if question.key in answers
+    )
+
+
+def combinations(*keys: str) -> list[dict[str, Any]]:
+    """Every combination of the answers to these questions that the template allows."""
+    values = axes()
+    rows = [
+        dict(zip(keys, row, strict=True)) for row in itertools.product(*(values[k] for k in keys))
+    ]
+    return [row for row in rows if allowed(row)]
+
+
+def pairwise(
+    values: dict[str, list[Any]], allowed: Callable[[dict[str, Any]], bool] = lambda row: True
+) -> list[dict[str, Any]]:
+    """Few rows that hold every allowed pair of values of two axes; the first row is the defaults.
 
     Greedy and deterministic: each row starts from a pair not yet seen, and every other axis takes
     the value that brings most new pairs.
@@ -70,11 +108,13 @@ def pairwise(values: dict[str, list[Any]]) -> list[dict[str, Any]]:
         {a: x, b: y}
         for a, b in itertools.combinations(values, 2)
         for x, y in itertools.product(values[a], values[b])
+        if allowed({a: x, b: y})
     ]
     while left := [pair for pair in left if not pair.items() <= rows[-1].items()]:
         row = dict(left[0])
         for axis in [axis for axis in values if axis not in row]:
-            row[axis] = max(values[axis], key=lambda value: _new_pairs(left, row, axis, value))
+            choices = [value for value in values[axis] if allowed({**row, axis: value})]
+            row[axis] = max(choices, key=lambda value: _new_pairs(left, row, axis, value))
         rows.append(row)
     return rows
 

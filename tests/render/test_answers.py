@@ -1,5 +1,6 @@
 """Answers that cannot work are refused, with a line that says why; the rest are seen to matter."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,26 @@ def test_a_wrong_answer_is_refused(
     assert not (tmp_path / "project").exists() or not files(tmp_path / "project")
 
 
+@pytest.mark.parametrize(
+    ("answers", "key", "reason"),
+    [
+        ({"task": "image-classification", "framework": "xgboost"}, "framework", "not for pictures"),
+        (
+            {"task": "tabular-regression", "data_source": "fashion-mnist"},
+            "data_source",
+            "pictures, not a table",
+        ),
+    ],
+)
+def test_answers_that_do_not_go_together_are_refused(
+    answers: dict[str, str], key: str, reason: str, template: Path, tmp_path: Path
+) -> None:
+    assert not questions.allowed(answers)
+    with pytest.raises(ValueError, match=f"(?s){key}.*{reason}"):
+        render(template, tmp_path / "project", **answers)
+    assert not (tmp_path / "project").exists() or not files(tmp_path / "project")
+
+
 def test_every_free_text_has_a_refused_answer() -> None:
     free = {key for key, q in questions.load().items() if q.asked and not q.choices}
     assert free == {key for key, _, _ in REFUSED}
@@ -70,18 +91,21 @@ def test_the_slug_follows_from_the_name(name: str, slug: str, renderings: Render
 @pytest.mark.parametrize("axis", questions.axes())
 def test_every_choice_makes_a_difference(axis: str, renderings: Renderings) -> None:
     """Two choices that write the same project are one choice."""
-    trees = []
-    for value in questions.axes()[axis]:
-        project = renderings(**{axis: value})
-        trees.append(
-            {
-                str(path): (project / path).read_bytes()
-                for path in files(project)
-                if path.name != ".copier-answers.yml"
-            }
-        )
-    for index, tree in enumerate(trees):
-        assert tree not in trees[index + 1 :]
+    rows = questions.pairwise(questions.axes(), questions.allowed)
+    for pair in itertools.combinations(questions.axes()[axis], 2):
+        fitting = (r for r in rows if all(questions.allowed({**r, axis: value}) for value in pair))
+        row = {key: value for key, value in next(fitting).items() if value != rows[0][key]}
+        first, second = (contents(renderings(**{**row, axis: value})) for value in pair)
+        assert first != second, pair
+
+
+def contents(project: Path) -> dict[str, bytes]:
+    """Every file but the record of the answers."""
+    return {
+        str(path): (project / path).read_bytes()
+        for path in files(project)
+        if path.name != ".copier-answers.yml"
+    }
 
 
 def test_the_default_licence_texts_are_whole(renderings: Renderings) -> None:

@@ -23,11 +23,13 @@ HARD_TEXT = {
     "description": 'It\'s "quoted": a \\ backslash, {braces} & <tags> – #ünïcode $HOME `x` %s',
     "author_name": 'O\'Brien "Bob" Çelik',
 }
-PAIRS = questions.pairwise(questions.axes())
-# Names are no axis, so they ride along: in each framework, since Python differs there.
+PAIRS = questions.pairwise(questions.axes(), questions.allowed)
+MODELS = questions.combinations("task", "framework", "data_source")  # every one of these
+# Names are no axis, so they ride along: wherever Python differs.
 ROWS = [
     *PAIRS,
-    *({"framework": f, "project_slug": LONGEST_SLUG} for f in questions.axes()["framework"]),
+    *(model for model in MODELS if not any(model.items() <= row.items() for row in PAIRS)),
+    *({**m, "project_slug": LONGEST_SLUG} for m in questions.combinations("task", "framework")),
     {"project_slug": "ab"},
     HARD_TEXT,
 ]

@@ -65,6 +65,26 @@ def test_rows_hold_every_pair() -> None:
         assert seen == set(itertools.product(xs, ys))
 
 
+def test_rows_hold_only_what_goes_together() -> None:
+    axes = {"a": [1, 2], "b": ["x", "y"], "c": [True, False]}
+    rows = questions.pairwise(axes, lambda row: not {"a": 2, "b": "y"}.items() <= row.items())
+    assert {(row["a"], row["b"]) for row in rows} == {(1, "x"), (1, "y"), (2, "x")}
+
+
+def test_every_conditional_choice_is_refused_somewhere() -> None:
+    """A condition that never holds is a typing mistake."""
+    for question in ASKED:
+        if question.conditional:
+            others = [q for q in ASKED if q.choices and q.key != question.key]
+            found = {
+                question.refusal({question.key: value, other.key: given})
+                for value in question.choices.values()
+                for other in others
+                for given in other.choices.values()
+            }
+            assert found - {""}, question.key
+
+
 @pytest.mark.parametrize(
     "answers", [{"frameworks": "sklearn"}, {"framework": "Sklearn"}, {"package_name": "other"}]
 )
