@@ -125,7 +125,7 @@ class Dataset:
 
 
 def as_table(features: Mapping[str, np.ndarray]) -> pl.DataFrame:
-    """Scalar features as a data frame: texts, and numbers as float32, as exported models see them."""
+    """Scalar features as a data frame: texts, and the float32 that exported models see."""
     return pl.DataFrame(
         {
             name: pl.Series(values, dtype=pl.String if values.dtype == object else pl.Float32)

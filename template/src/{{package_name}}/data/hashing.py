@@ -33,7 +33,7 @@ class Digest:
     def update(self, values: pl.Series) -> None:
         if values.dtype == pl.String:
             self.text = True
-            self.values.update("".join(values).encode())
+            self.values.update("".join(values.to_list()).encode())
             self.lengths.update(_bytes(values.str.len_bytes().cast(pl.UInt64).to_numpy()).data)
         else:
             self.values.update(_bytes(values.to_physical().to_numpy()).data)
