@@ -174,12 +174,33 @@ def latency(bench: Bench) -> list[Row]:
     return [row("latency", p99 * 1000, "ms", "its own p50", p50 * 1000, at_most=2)]
 
 
+def scale(bench: Bench) -> list[Row]:
+    """Loading and evaluating 0.1, 1 and 10 million rows of a table: seconds and peak memory."""
+    peaks = {}
+    for rows in (100_000, 1_000_000, 10_000_000):
+        with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
+            script = [str(bench.python), str(HERE / "scale.py")]
+            check([*script, "write", folder, str(rows)], bench.folder)
+            found = json.loads(check([*script, "measure", folder, PACKAGE], bench.folder))
+        peaks[rows] = found["peak"]
+        say(
+            f"{rows:,} rows: load {found['load']:.1f} s with {found['load_peak']:.2f} GB, "
+            f"evaluate {found['evaluate']:.1f} s with {found['peak']:.2f} GB"
+        )
+    small, medium, large = peaks.values()
+    return [
+        row("scale", large, "GB", "0.1 M rows instead of 10 M", small, value_at_most=2),
+        row("scale-flat", large, "GB", "1 M rows instead of 10 M", medium, at_most=1.25),
+    ]
+
+
 ROWS: list[Callable[[Bench], list[Row]]] = [
     render,
     first_prediction,
     orchestration,
     throughput,
     latency,
+    scale,
 ]
 
 
@@ -274,13 +295,14 @@ def copy(template: Path, project: Path) -> Path:
     return project
 
 
-def check(command: list[str], folder: Path | None = None) -> None:
-    """Run a command; what it prints is shown only if it fails."""
+def check(command: list[str], folder: Path | None = None) -> str:
+    """Run a command and return what it prints, which is shown only if it fails."""
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(
             f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
         )
+    return done.stdout
 
 
 def interleaved(rounds: int, *actions: Callable[[int], object]) -> list[float]:

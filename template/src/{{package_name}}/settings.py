@@ -7,6 +7,7 @@ Later layers win: config/base.yaml, config/<ENV>.yaml, environment variables
 import os
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +20,7 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -29,7 +31,6 @@ from .errors import UserError
 
 CONFIG = Path("config")
 ENV_PREFIX = "MLOPS_"
-Share = Annotated[float, Field(gt=0, lt=1)]
 Scalar = bool | int | float | str
 # fmt: off
 Dtype = Literal[
@@ -53,17 +54,67 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Split(Section):
-    """The shares of all rows that are held out; training gets the rest."""
+def _as_bound(value: Any) -> Any:
+    return value if isinstance(value, int | float) else str(value)
 
-    validation: Share = 0.15
-    test: Share = 0.2
+
+Bound = Annotated[float | str, BeforeValidator(_as_bound)]
+
+
+class Split(Section):
+    """Which rows are held out; training gets the rest. See docs/data.md.
+
+    `validation` and `test` are shares of the rows; all rows of one `group` are in one set. Or they
+    are where each set begins in the column `time`: a day or a number.
+    """
+
+    group: str | None = None
+    time: str | None = None
+    validation: Annotated[Bound, Field(validate_default=True)] = 0.15
+    test: Annotated[Bound, Field(validate_default=True)] = 0.2
+
+    @field_validator("validation", "test")
+    @classmethod
+    def share_or_begin(cls, value: float | str, info: ValidationInfo) -> float | str:
+        try:
+            value = float(value)
+        except ValueError:
+            if not (day := _day(str(value))):
+                raise ValueError("expected a share, or a day such as 2024-03-01") from None
+            if day.tzinfo:
+                raise ValueError("leave the time zone out: times are those of UTC") from None
+        if not info.data.get("time"):
+            if isinstance(value, str):
+                raise ValueError("a day, but no data.split.time names the column of days")
+            if not 0 < value < 1:
+                raise ValueError("a share must be greater than 0 and less than 1")
+        elif not isinstance(value, str) and 0 < value < 1:
+            raise ValueError("a share, but with data.split.time a set begins at a day or number")
+        return value
 
     @model_validator(mode="after")
     def leave_rows_to_train(self) -> "Split":
-        if self.validation + self.test >= 1:
+        if self.group and self.time:
+            raise ValueError("give one of group and time")
+        if isinstance(self.validation, str) and isinstance(self.test, str):
+            early, late = _day(self.validation), _day(self.test)
+            ordered = early is not None and late is not None and early < late
+        elif isinstance(self.validation, str) or isinstance(self.test, str):
+            raise ValueError("validation and test must both be days or both numbers")
+        else:
+            ordered = self.validation < self.test
+        if self.time and not ordered:
+            raise ValueError("test must begin later than validation")
+        if not self.time and self.validation + self.test >= 1:  # type: ignore[operator]
             raise ValueError("validation + test must be below 1, so that rows remain to train on")
         return self
+
+
+def _day(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 class FashionMnist(Section):
@@ -118,12 +169,7 @@ def _as_text(value: Any) -> Any:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _as_bound(value: Any) -> Any:
-    return value if isinstance(value, int | float) else str(value)
-
-
 Text = Annotated[str, BeforeValidator(_as_text)]
-Bound = Annotated[float | str, BeforeValidator(_as_bound)]
 
 
 class Column(Section):
@@ -137,7 +183,7 @@ class Column(Section):
 
 
 class Data(Section):
-    """What is learned from: the source, its columns, the label's column and the split."""
+    """What is learned, and from what: the source, its columns, the label's column, the split."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -160,6 +206,27 @@ class Data(Section):
             raise ValueError("source: sql needs data.sql.url and data.sql.query or data.sql.table")
         return self
 
+    @model_validator(mode="after")
+    def fit_task(self) -> "Data":
+        tabular = self.task != "image-classification"
+        pictures = self.files is not None and self.files.format == "images"
+        if tabular and (self.source == "fashion-mnist" or (self.source == "files" and pictures)):
+            raise ValueError(
+                f"source: {self.source} gives pictures; task: {self.task} needs a table"
+            )
+        label = self.columns.get(self.label, Column())
+        if label.nullable:
+            raise ValueError(f"columns.{self.label}: the label cannot be nullable")
+        if label.values and self.task == "tabular-regression":
+            raise ValueError(f"columns.{self.label}: a regression has no classes, so no values")
+        if self.label in (self.split.group, self.split.time):
+            raise ValueError(f"split: {self.label} is the label, so rows cannot be split by it")
+        return self
+
+    def nullable(self) -> list[str]:
+        """The names of the columns in which values may be missing."""
+        return [name for name, column in self.columns.items() if column.nullable]
+
     def options(self) -> dict[str, Any]:
         """The keyword arguments of the chosen source; credentials are read only here."""
         dtypes = {name: column.dtype for name, column in self.columns.items() if column.dtype}
@@ -171,7 +238,7 @@ class Data(Section):
             return {**self.files.model_dump(), "texts": list(dtypes)}
         if self.source == "sql" and self.sql:
             return {**self.sql.model_dump(), **self._login(self.sql), "dtypes": dtypes}
-        return {}
+        return {"task": self.task}
 
     def origin(self) -> str:
         """The source as errors, records and reports name it."""

@@ -20,7 +20,7 @@ class DataError(UserError):
 
 @dataclass(frozen=True)
 class Feature:
-    """One column that a model takes: a NumPy type or "string", and one value's shape ([]: a scalar).
+    """One column that a model takes: a NumPy type or "string", and one value's shape.
 
     Where values may be missing (`nullable`), a missing number is NaN and a missing text is empty.
     """
@@ -125,7 +125,7 @@ class Dataset:
 
 
 def as_table(features: Mapping[str, np.ndarray]) -> pl.DataFrame:
-    """Scalar features as a data frame: texts, and numbers as the float32 that exported models see."""
+    """Scalar features as a data frame: texts, and the float32 that exported models see."""
     return pl.DataFrame(
         {
             name: pl.Series(values, dtype=pl.String if values.dtype == object else pl.Float32)

@@ -8,7 +8,7 @@ from threading import Event, Thread
 import polars as pl
 from polars.io.plugins import register_io_source
 
-BATCH_ROWS = 65_536
+BATCH_ROWS = 16_384  # Polars reads some 25 batches ahead
 Batches = Iterator[pl.DataFrame]
 
 
