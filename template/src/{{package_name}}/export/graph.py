@@ -7,8 +7,10 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from ..data import Schema
+from .errors import ExportError
 
-ENCODED = "encoded"  # between an encoder and a network: (rows, width), float32
+INNER = "model/"  # before the names of what is inside: a column may be called anything
+ENCODED = "model/encoded"  # between an encoder and a network: (rows, width), float32
 MATRIX = "matrix"  # all features side by side: (rows, width), float32
 OUTPUT = "output"
 BATCH_AXIS = "rows"
@@ -26,16 +28,16 @@ def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
 
 def join(encoder: onnx.ModelProto, network: onnx.ModelProto) -> onnx.ModelProto:
     """One graph of an encoder and the network that takes what it gives."""
-    joined = compose.merge_models(
+    return compose.merge_models(
         encoder, compose.add_prefix(network, "network/"), [(ENCODED, f"network/{ENCODED}")]
     )
-    return joined
 
 
 def take_raw(model: onnx.ModelProto, schema: Schema) -> onnx.ModelProto:
     """Put the way from raw features, each (rows, *shape), to the matrices that estimators take."""
+    model = compose.add_prefix(model, INNER)
     graph, front, columns = model.graph, [], []
-    matrix = [tensor.name for tensor in graph.input] == [MATRIX]
+    matrix = [tensor.name for tensor in graph.input] == [INNER + MATRIX]
     for name, feature in schema.features.items():
         text, column, value = feature.dtype == "string", f"{name}/column", name
         if not text:
@@ -43,11 +45,11 @@ def take_raw(model: onnx.ModelProto, schema: Schema) -> onnx.ModelProto:
             front.append(helper.make_node("Cast", [name], [value], to=TensorProto.FLOAT))
         width = int(np.prod(feature.shape, dtype=int))
         front.append(helper.make_node("Reshape", [value, f"{name}/shape"], [column]))
-        shape = np.array([-1, width], np.int64)
-        graph.initializer.append(numpy_helper.from_array(shape, f"{name}/shape"))
+        flat = np.array([-1, width], np.int64)
+        graph.initializer.append(numpy_helper.from_array(flat, f"{name}/shape"))
         columns.append(column)
     if matrix:
-        front.append(helper.make_node("Concat", columns, [MATRIX], axis=1))
+        front.append(helper.make_node("Concat", columns, [INNER + MATRIX], axis=1))
     else:
         # By place: skl2onnx keeps no name that is not an identifier.
         rename(graph, dict(zip((tensor.name for tensor in graph.input), columns, strict=True)))
@@ -68,6 +70,10 @@ def finish(model: onnx.ModelProto, schema: Schema) -> onnx.ModelProto:
     graph = model.graph
     [output] = graph.output
     raw, name = "output/raw", "probabilities" if schema.classes else "prediction"
+    if name in schema.features:
+        raise ExportError(
+            f"a feature is called {name!r}, as the output is: rename it in steps/data.py"
+        )
     rename(graph, {output.name: raw})
     shape = np.array([-1, len(schema.classes)] if schema.classes else [-1], np.int64)
     graph.initializer.append(numpy_helper.from_array(shape, "output/shape"))

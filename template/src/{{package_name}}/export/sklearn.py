@@ -9,7 +9,7 @@ import onnx
 from ..data import Schema, as_table
 from . import graph
 from .errors import ExportError
-from .family import encoder, last_step
+from .family import last_step
 
 OPSETS = {"": 20, "ai.onnx.ml": 3}
 
@@ -29,8 +29,8 @@ def predict(model: Any, features: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def to_onnx(model: Any, schema: Schema) -> onnx.ModelProto:
     """A graph with an input for each feature."""
-    from sklearn.base import is_classifier
     from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
+    from sklearn.base import is_classifier
 
     if any(kind.__module__.startswith("xgboost") for kind in type(last_step(model)).__mro__):
         from .xgboost import register
@@ -50,8 +50,9 @@ def encoder_to_onnx(encoding: Any, schema: Schema, before: onnx.ModelProto) -> o
     converted.ir_version = before.ir_version
     for opset in converted.opset_import:  # the lowest that would do; merging wants equal ones
         opset.version = opsets[opset.domain]
-    graph.rename(converted.graph, {converted.graph.output[0].name: graph.ENCODED})
-    return graph.take_raw(converted, schema)
+    whole = graph.take_raw(converted, schema)
+    graph.rename(whole.graph, {whole.graph.output[0].name: graph.ENCODED})
+    return whole
 
 
 def _convert(model: Any, schema: Schema, opsets: dict[str, int], options: Any) -> onnx.ModelProto:
