@@ -4,12 +4,14 @@ The tests of a project share its state (`.mlops/`), as a user's days do; each br
 starts through a fixture, so any of them runs alone.
 """
 
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from blueprint import rendering
-from blueprint.project import Project
+from blueprint.project import Project, environment
 
 
 def pytest_runtest_logstart(location: tuple[str, int | None, str]) -> None:
@@ -38,3 +40,50 @@ def other_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("e2e") / "another project"
     answers = {"framework": "sklearn", "data_source": "fashion-mnist", "ci": "none"}
     return made(template, folder, **answers)
+
+
+@pytest.fixture(scope="session")
+def torch_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """PyTorch, on pictures in a folder."""
+    answers = {"framework": "pytorch", "data_source": "files"}
+    project = made(template, tmp_path_factory.mktemp("e2e") / "a torch project", **answers)
+    return with_examples(project, "pictures", "data/pictures")
+
+
+@pytest.fixture(scope="session")
+def table_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """scikit-learn, on classes of rows in a CSV file, with texts and gaps."""
+    answers = {
+        "task": "tabular-classification",
+        "framework": "sklearn",
+        "data_source": "files",
+        "ci": "none",
+    }
+    project = made(template, tmp_path_factory.mktemp("e2e") / "a table project", **answers)
+    return with_examples(project, "csv", "data/flats.csv", label="string")
+
+
+@pytest.fixture(scope="session")
+def number_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """XGBoost, on numbers to predict in a database, with texts and gaps."""
+    answers = {"task": "tabular-regression", "framework": "xgboost", "data_source": "sql"}
+    project = made(template, tmp_path_factory.mktemp("e2e") / "a number project", **answers)
+    return with_examples(project, "sql", "data/examples.db", label="float64")
+
+
+def with_examples(project: Project, kind: str, path: str, label: str = "") -> Project:
+    """Put the user's data where the configuration says it is, and declare the columns of a table."""
+    script = Path(rendering.__file__).with_name("examples.py")  # it imports what is not here
+    python = project.path / ".venv" / "bin" / "python"
+    subprocess.run([python, script, kind, project.path / path], check=True, env=environment())
+    if label:
+        file = project.path / "config" / "local.yaml"
+        columns = {
+            "age": {"dtype": "float64", "min": 0, "nullable": True},
+            "city": {"dtype": "string", "nullable": True},
+            "rooms": {"dtype": "int64"},
+            "label": {"dtype": label},
+        }
+        settings = yaml.safe_load(file.read_text()) | {"data": {"columns": columns}}
+        file.write_text(yaml.safe_dump(settings))
+    return project
