@@ -72,7 +72,7 @@ def number_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def with_examples(project: Project, kind: str, path: str, label: str = "") -> Project:
-    """Put the user's data where the configuration says it is, and declare the columns of a table."""
+    """Put the user's data where the configuration reads it, and declare the columns of a table."""
     script = Path(rendering.__file__).with_name("examples.py")  # it imports what is not here
     python = project.path / ".venv" / "bin" / "python"
     subprocess.run([python, script, kind, project.path / path], check=True, env=environment())

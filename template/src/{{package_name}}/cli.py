@@ -96,7 +96,7 @@ def predict(
     url: Annotated[Optional[str], typer.Option(help="of the server")] = None,  # noqa: UP045
     port: Annotated[Optional[int], typer.Option(help="instead of serving.port")] = None,  # noqa: UP045
 ) -> None:
-    """Send a test image to the running server, and show it beside the answer."""
+    """Send a test row to the running server, and show it beside the answer."""
     from . import settings
     from .predict import predict as send
 
