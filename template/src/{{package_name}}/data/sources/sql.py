@@ -1,19 +1,21 @@
-"""Rows of a query or a table, from any database that SQLAlchemy has a driver for."""
+"""Rows of a query or a table, from any database that SQLAlchemy or ADBC has a driver for."""
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 import polars as pl
 
 from ..dataset import DataError
 from ..streams import Batches, lazy
 from ..validation import DTYPES
+from . import adbc
 
 # One type for what drivers call by many: the same rows make the same data set everywhere.
 # A bool is an int in Python, and a datetime is a date: the narrower type comes first.
@@ -27,8 +29,10 @@ KINDS: list[tuple[type, pl.DataType]] = [
     (bytes, pl.Binary()),
 ]
 BATCH_ROWS = 16_384
-TIMEOUT = {"connect_timeout": 10}  # seconds, for the drivers that know it by this name
-TIMED = ("psycopg", "psycopg2", "pymysql", "mysqldb")
+TIMEOUT = {"connect_timeout": "10"}  # seconds, for the drivers that know it by this name
+TIMED = ("psycopg", "psycopg2", "pymysql", "mysqldb", "postgresql")  # the last one is ADBC's
+# The names of the columns, and batches of their values, column by column.
+Answer = tuple[list[str], Iterator[Sequence[Sequence[Any]]]]
 
 
 def scan(
@@ -42,8 +46,9 @@ def scan(
 ) -> pl.LazyFrame:
     """The rows of `query`, or of a whole `table` ("name" or "schema.name"), read in batches.
 
-    `user` and `password` complete `url`. `dtypes` names the types of columns without a value in the
-    first batch. Rows come in the database's order: `ORDER BY` in the query makes it a fixed one.
+    `url` is one of SQLAlchemy, or `adbc+NAME://host/database` for a driver of ADBC; `user` and
+    `password` complete it. `dtypes` names the types of columns without a value in the first batch.
+    Rows come in the database's order: `ORDER BY` in the query makes it a fixed one.
     Raises `DataError`; no message of it holds a password.
     """
     import sqlalchemy as sa  # here, and not above, for the steps that read no database
@@ -53,44 +58,43 @@ def scan(
         address = sa.make_url(url)
         address = address.set(username=user or address.username)
         address = address.set(password=password or address.password)
-        _refuse_missing_file(address, shown)
+        driver = address.get_driver_name()
+        by_adbc = address.get_backend_name() == "adbc"
+        if by_adbc:
+            address = address.set(drivername=driver)
+        _refuse_missing_file(address)
         if "@" in str(address.host):
             raise DataError("a password's @ is written %40 in a URL")
-        timed = address.get_driver_name() in TIMED and "connect_timeout" not in address.query
-        engine = sa.create_engine(
-            address,
-            poolclass=sa.pool.NullPool,  # no connection stays open while a model is trained
-            hide_parameters=True,
-            connect_args=TIMEOUT if timed else {},
-        )
-    place, _, name = (table or "").rpartition(".")
-    whole = sa.select(sa.text("*")).select_from(sa.table(name, schema=place or None))
-    statement = sa.text(query.replace(":", "\\:")) if query else whole  # a colon is no parameter
+        if driver in TIMED and "connect_timeout" not in address.query:
+            address = address.update_query_dict(TIMEOUT)
+        place, _, name = (table or "").rpartition(".")
+        whole = sa.select(sa.text("*")).select_from(sa.table(name, schema=place or None))
+        ask: Callable[[], AbstractContextManager[Answer]]
+        if by_adbc:
+            ask = partial(adbc.answer, address, query or str(whole), BATCH_ROWS)
+        else:
+            engine = sa.create_engine(
+                address,
+                poolclass=sa.pool.NullPool,  # no connection stays open while a model is trained
+                hide_parameters=True,
+            )
+            given = sa.text((query or "").replace(":", "\\:"))  # a colon is no parameter
+            ask = partial(_answer, engine, given if query else whole)
 
     def read(kinds: dict[str, pl.DataType]) -> Batches:
         """Yield batches; `kinds` gets the type of every column from the first one."""
         done = 0
-        with _one_line(shown, address.password), engine.connect() as connection:
-            result = connection.execution_options(yield_per=BATCH_ROWS).execute(statement)
-            names = list(result.keys())
+        with _one_line(shown, address.password), ask() as (names, batches):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise DataError(f"column {', '.join(twice)} comes twice: name one with AS")
-            try:
-                for rows in result.partitions(BATCH_ROWS):
-                    for name, values in zip(names, zip(*rows, strict=True), strict=True):
-                        if name not in kinds:
-                            declared = DTYPES.get((dtypes or {}).get(name, ""))
-                            kinds[name] = _kind(name, values, declared)
-                    columns = zip(names, zip(*rows, strict=True), strict=True)
-                    yield pl.DataFrame([_series(*column, kinds, done) for column in columns])
-                    done += len(rows)
-            except BaseException:
-                # PyMySQL reads all that is left of an answer, even when it is only forgotten.
-                unread: Any = getattr(result.cursor, "_result", None)
-                if hasattr(unread, "unbuffered_active"):
-                    unread.unbuffered_active = False
-                connection.invalidate()
-                raise
+            for columns in batches:
+                for name, values in zip(names, columns, strict=True):
+                    if name not in kinds:
+                        declared = DTYPES.get((dtypes or {}).get(name, ""))
+                        kinds[name] = _kind(name, values, declared)
+                named = zip(names, columns, strict=True)
+                yield pl.DataFrame([_series(*column, kinds, done) for column in named])
+                done += len(columns[0])
             if not done:
                 raise DataError("no rows")
 
@@ -112,6 +116,23 @@ def scan(
 
 
 @contextmanager
+def _answer(engine: Any, statement: Any) -> Iterator[Answer]:
+    """What a database answers through SQLAlchemy; an answer that is left early ends at once."""
+    with engine.connect() as connection:
+        result = connection.execution_options(yield_per=BATCH_ROWS).execute(statement)
+        try:
+            rows = result.partitions(BATCH_ROWS)
+            yield list(result.keys()), (list(zip(*batch, strict=True)) for batch in rows)
+        except BaseException:
+            # PyMySQL reads all that is left of an answer, even when it is only forgotten.
+            unread: Any = getattr(result.cursor, "_result", None)
+            if hasattr(unread, "unbuffered_active"):
+                unread.unbuffered_active = False
+            connection.invalidate()
+            raise
+
+
+@contextmanager
 def _one_line(shown: str, password: str | None) -> Iterator[None]:
     """Turn what SQLAlchemy and drivers raise into one line that names the database."""
     import sqlalchemy as sa
@@ -127,21 +148,22 @@ def _one_line(shown: str, password: str | None) -> Iterator[None]:
         raise DataError(f"sql {shown}: no URL of the form dialect://host/database") from None
     except (sa.exc.SQLAlchemyError, OSError) as error:
         text = " ".join(str(getattr(error, "orig", None) or error).split())
-        for secret in (password, quote_plus(password or "")):
+        plain = password or ""
+        for secret in (plain, quote_plus(plain), quote(plain, safe="+")):
             text = text.replace(secret, "***") if secret else text
         raise DataError(f"sql {shown}: {text[:300]}") from None
 
 
-def _refuse_missing_file(address: Any, shown: str) -> None:
-    """SQLite would make an empty database of a misspelt name."""
+def _refuse_missing_file(address: Any) -> None:
+    """SQLite and DuckDB would make an empty database of a misspelt name."""
     name = address.database
-    if address.get_backend_name() != "sqlite" or not name or name == ":memory:":
+    if address.get_backend_name() not in adbc.FILES or not name or name == ":memory:":
         return
     if not name.startswith("file:") and not Path(name).is_file():
         raise DataError("no such file")
 
 
-def _kind(name: str, values: tuple[Any, ...], declared: pl.DataType | None) -> pl.DataType:
+def _kind(name: str, values: Sequence[Any], declared: pl.DataType | None) -> pl.DataType:
     """The type of a column: that of its first value, or the declared one where there is none."""
     value = next((value for value in values if value is not None), None)
     if value is not None:
@@ -157,20 +179,23 @@ def _kind(name: str, values: tuple[Any, ...], declared: pl.DataType | None) -> p
 
 
 def _series(
-    name: str, values: tuple[Any, ...], kinds: Mapping[str, pl.DataType], done: int
+    name: str, values: Sequence[Any], kinds: Mapping[str, pl.DataType], done: int
 ) -> pl.Series:
     kind = kinds[name]
     convert = {pl.String(): str, pl.Float64(): float}.get(kind)
     try:
         if convert:
             values = tuple(None if value is None else convert(value) for value in values)
-        return pl.Series(name, values, dtype=kind)
+        series = pl.Series(name, values, dtype=kind)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
         row = next(index for index, value in enumerate(values) if not _fits(value, kind))
         raise DataError(
             f"column {name!r}: {values[row]!r} in row {done + row + 1} is no "
             f"{str(kind).lower()}, as the values before are; CAST it in the query"
         ) from None
+    if isinstance(series.dtype, pl.Datetime) and series.dtype.time_zone:  # the session's
+        return series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return series
 
 
 def _fits(value: Any, kind: pl.DataType) -> bool:
