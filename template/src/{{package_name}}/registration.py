@@ -136,7 +136,7 @@ def _example(model: Model, test: Dataset) -> tuple[dict[str, Any], list[Any]]:
         {name: _plain(values[place], name in nullable) for name, values in inputs.items()}
         for place in range(len(row))
     ]
-    return {"instances": instances}, np.round(model.predict(inputs), 4).astype(float).tolist()
+    return {"instances": instances}, np.round(model.predict(inputs).astype(float), 4).tolist()
 
 
 def _plain(value: Any, nullable: bool) -> Any:

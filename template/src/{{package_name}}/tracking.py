@@ -235,7 +235,7 @@ class Registry:
                         )
             now = self._aliases().get(CHAMPION)
             if now != over:
-                was = f"was version {over}" if over else "there was none"
+                was = f"it was version {over}" if over else "there was none"
                 raise ChampionMovedError(f"{was}, now it is version {now}")
             yield
         finally:

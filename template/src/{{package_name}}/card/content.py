@@ -14,7 +14,7 @@ from ..model import Signature, Tensor
 from ..tracking import Version
 from ..training import Training
 
-SHORT_REQUEST = 600  # characters; a longer one is called by its file's name
+SHORT_REQUEST = 1500  # characters; a longer one is called by its file's name
 MOST_ROWS = 60
 
 
@@ -91,14 +91,14 @@ def sections(evidence: Evidence) -> list[Section]:
         _verdict(evidence),
         _metrics(evidence.verdict),
         _slices(evidence.verdict),
-        _model(evidence),
+        _picture(evidence.picture),
         _call(evidence),
+        _model(evidence),
         _data(evidence),
         _training(evidence.training),
         _lineage(evidence),
+        _columns(evidence.signature),
     ]
-    if evidence.picture:
-        found.insert(2, Section("Picture", [_picture(evidence.picture)]))
     return [section for section in found if section.blocks]
 
 
@@ -149,17 +149,23 @@ def _interval(verdict: Mapping[str, Any], name: str) -> str:
 def _slices(verdict: Mapping[str, Any]) -> Section:
     """A row for each part of the test set that was measured for itself."""
     slices = verdict.get("slices") or []
-    head = list(dict.fromkeys(key for part in slices for key in part))
-    rows = [[_show(part.get(key)) for key in head] for part in slices]
-    return Section("Parts of the test set", [Table(head, rows)] if rows else [])
+    names = list(dict.fromkeys(name for part in slices for name in part["metrics"]))
+    head = ["Rows with", "Count", *(METRICS[n].title if n in METRICS else n for n in names)]
+    rows = [
+        [part["name"], str(part["rows"]), *(_show(part["metrics"].get(name)) for name in names)]
+        for part in slices
+    ]
+    table = Table(head, rows, range(1, len(head)))
+    return Section("Parts of the test set", [table] if rows else [])
 
 
-def _picture(path: Path) -> Picture:
-    return Picture(path, path.stem.replace("_", " ").capitalize())
+def _picture(path: Path | None) -> Section:
+    text = path.stem.replace("_", " ").capitalize() if path else ""
+    return Section(text, [Picture(path, text)] if path else [])
 
 
 def _model(evidence: Evidence) -> Section:
-    signature = evidence.signature
+    signature, latency = evidence.signature, evidence.verdict.get("latency_ms")
     pictures = [tensor for tensor in signature.inputs if tensor.shape]
     takes = _shape(pictures[0]) if pictures else f"{len(signature.inputs)} columns"
     if signature.classes:
@@ -171,6 +177,7 @@ def _model(evidence: Evidence) -> Section:
         ("Form", "ONNX" if signature.format == "onnx" else "MLflow pyfunc"),
         ("Size", f"{evidence.megabytes:.2f} MB"),
         ("SHA-256", signature.sha256),
+        *([("One prediction", f"{latency:.3g} ms")] if latency else []),
         ("Registered", f"{evidence.version.created:%Y-%m-%d %H:%M}"),
     ]
     if signature.classes:
@@ -187,7 +194,7 @@ def _call(evidence: Evidence) -> Section:
         f"  -d {'@request.json' if file else shlex.quote(request)}"
     )
     blocks: list[Block] = [
-        "The address is that of `make serve`; another server takes the same request.",
+        "The address is that of make serve; another server takes the same request.",
         Code(command),
         "It answers, for this row of the test set:",
         Code(json.dumps({"predictions": evidence.answer})),
@@ -203,27 +210,16 @@ def _data(evidence: Evidence) -> Section:
         ("Training", training.get("rows") or facts.get("data.train_rows"), training["hash"]),
         ("Test", facts.get("data.test_rows"), facts.get("data.test_hash")),
     ]
-    columns = [
-        (tensor.name, tensor.dtype, _dimensions(tensor), "yes" if tensor.nullable else "no")
-        for tensor in evidence.signature.inputs[:MOST_ROWS]
-    ]
-    more = len(evidence.signature.inputs) - len(columns)
-    blocks: list[Block] = [
-        f"From {facts.get('data.source', 'an unknown source')}.",
-        Table(
-            ("Rows of", "Count", "SHA-256 of the values"),
-            [[_show(cell) for cell in row] for row in rows],
-            numbers=[1],
-        ),
-        Table(("Column", "Type", "Shape", "May be missing"), columns),
-    ]
-    if more:
-        blocks.append(f"And {more} more: signature.json in the model's folder has them all.")
-    return Section("Data", blocks)
+    table = Table(
+        ("Rows of", "Count", "SHA-256 of the values"),
+        [[_show(cell) for cell in row] for row in rows],
+        numbers=[1],
+    )
+    return Section("Data", [f"Source: {facts.get('data.source', 'unknown')}", table])
 
 
 def _training(training: Training) -> Section:
-    rows = [(name, str(value)) for name, value in training.parameters.items()]
+    rows = [(name, _parameter(value)) for name, value in training.parameters.items()]
     return Section("Training", [f"{training.summary()}.", Table(("Parameter", "Value"), rows)])
 
 
@@ -237,6 +233,25 @@ def _lineage(evidence: Evidence) -> Section:
         ("Python", evidence.training.python),
     ]
     return Section("Lineage", [Table(("Origin", "Value"), rows)])
+
+
+def _columns(signature: Signature) -> Section:
+    rows = [
+        (tensor.name, tensor.dtype, _dimensions(tensor), "yes" if tensor.nullable else "no")
+        for tensor in signature.inputs[:MOST_ROWS]
+    ]
+    blocks: list[Block] = [Table(("Column", "Type", "Shape", "May be missing"), rows)]
+    if more := len(signature.inputs) - len(rows):
+        blocks.append(f"And {more} more: signature.json in the model's folder has them all.")
+    return Section("What it takes", blocks)
+
+
+def _parameter(value: Any) -> str:
+    """A parameter as config/ has it: KFP hands every number over as a float."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole else str(value)
 
 
 def _shape(tensor: Tensor) -> str:

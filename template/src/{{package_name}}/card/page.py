@@ -6,7 +6,7 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from ..evaluation.report.page import section, table
+from ..evaluation.report.page import Html, section, table
 from .content import Block, Code, Link, Picture, Section, Table
 
 
@@ -25,7 +25,8 @@ def render(title: str, sections: Sequence[Section], accepted: bool) -> str:
 def _block(block: Block) -> str:
     match block:
         case Table():
-            return table(block.head, block.rows, numbers=block.numbers)
+            rows = [[_cell(cell) for cell in row] for row in block.rows]
+            return table(block.head, rows, numbers=block.numbers)
         case Code(text):
             return f"<pre>{escape(text)}</pre>"
         case Picture(path, text):
@@ -34,3 +35,8 @@ def _block(block: Block) -> str:
         case Link(file, text):
             return f'<p><a href="{escape(file)}">{escape(text)}</a></p>'
     return f"<p>{escape(block)}</p>"
+
+
+def _cell(text: str) -> str:
+    kind = {"✓": "pass", "✗": "fail"}.get(text[:1])
+    return Html(f'<span class="{kind}">{escape(text)}</span>') if kind else text

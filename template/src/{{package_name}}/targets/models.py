@@ -4,7 +4,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -36,7 +35,7 @@ def show(settings: Settings) -> None:
 
 
 def _table(name: str, versions: list[Version], metrics: list[str], time: str) -> Table:
-    table = Table(title=f"Versions of {name}", title_justify="left", box=box.SIMPLE, pad_edge=False)
+    table = Table(title=f"Versions of {name}", title_justify="left", box=None, padding=(0, 2, 0, 0))
     for column in ("version", *metrics, "verdict", "data", "commit", "alias", "when"):
         right = column == "version" or column in metrics
         table.add_column(column, justify="right" if right else "left", no_wrap=True)
