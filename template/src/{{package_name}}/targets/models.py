@@ -35,7 +35,14 @@ def show(settings: Settings) -> None:
 
 
 def _table(name: str, versions: list[Version], metrics: list[str], time: str) -> Table:
-    table = Table(title=f"Versions of {name}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(
+        title=f"Versions of {name}",
+        title_style="",
+        title_justify="left",
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+    )
     for column in ("version", *metrics, "verdict", "data", "commit", "alias", "when"):
         right = column == "version" or column in metrics
         table.add_column(column, justify="right" if right else "left", no_wrap=True)
