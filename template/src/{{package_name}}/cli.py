@@ -16,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, judge, serve and inspect the model of this project.",
 )
+Reason = Annotated[str, typer.Option(help="kept in the registry, with the version")]
 Overrides = Annotated[
     Optional[list[str]],  # noqa: UP045  (Typer reads this form everywhere)
     typer.Argument(metavar="[KEY=VALUE]...", help="configuration, such as train.epochs=3"),
@@ -106,13 +107,21 @@ def predict(
 
 
 @app.command()
-def report() -> None:
-    """Open the newest evaluation's page, and print where it is."""
+def report(
+    version: Annotated[Optional[str], typer.Option(help="show its card instead")] = None,  # noqa: UP045
+) -> None:
+    """Open the newest evaluation's page, or a version's card, and print where it is."""
     import webbrowser
 
-    from .targets import runs
+    if version:
+        from . import settings
+        from .targets import models
 
-    page = runs.copy_report()
+        page = models.card(settings.load(), version)
+    else:
+        from .targets import runs
+
+        page = runs.copy_report()
     print(page)
     if sys.stdout.isatty():
         webbrowser.open(page.resolve().as_uri())
@@ -120,11 +129,36 @@ def report() -> None:
 
 @app.command()
 def models() -> None:
-    """List the registered versions: metrics, data, commit, and which is the champion."""
+    """List the registered versions: metrics, verdict, data, commit, and which is the champion."""
     from . import settings
     from .targets import models
 
     models.show(settings.load())
+
+
+@app.command()
+def promote(
+    version: Annotated[Optional[str], typer.Argument(help="its number")] = None,  # noqa: UP045
+    force: Annotated[bool, typer.Option("--force", help="take a rejected version")] = False,
+    reason: Reason = "",
+) -> None:
+    """Make a version the champion and serve it; a rejected one needs force and a reason."""
+    from . import settings
+
+    if not version:
+        raise UserError("which version? `make promote VERSION=3`; `make models` lists them")
+    from .targets import promotion
+
+    print(promotion.promote(settings.load(), version, force=force, reason=reason.strip()))
+
+
+@app.command()
+def rollback(reason: Reason = "") -> None:
+    """Put the champion before this one in service again."""
+    from . import settings
+    from .targets import promotion
+
+    print(promotion.rollback(settings.load(), reason=reason.strip()))
 
 
 @app.command()

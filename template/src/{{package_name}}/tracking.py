@@ -1,8 +1,9 @@
 """The registry: MLflow runs, model versions and the alias `champion`. The only use of MLflow."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,22 +17,43 @@ from .errors import UserError
 
 CHAMPION = "champion"
 MODEL = "model"
+BEFORE = "promoted.before"
+CLAIM = "promoting"
+CLAIM_SECONDS = 60
+NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 class RegistryError(UserError):
     """A tracking server that does not answer, or a version that it does not have."""
 
 
+class ChampionMovedError(UserError):
+    """Another version became the champion, or is about to: nothing was changed."""
+
+
 @dataclass(frozen=True)
 class Version:
-    """One registered model."""
+    """One registered model. `tags` are its run's and its own; its own win."""
 
     number: str
     run_id: str
-    champion: bool
+    aliases: tuple[str, ...]
     created: datetime
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
+
+    @property
+    def champion(self) -> bool:
+        return CHAMPION in self.aliases
+
+    @property
+    def accepted(self) -> bool:
+        return self.tags.get("verdict") == "accepted"
+
+    @property
+    def before(self) -> list[str]:
+        """The champions before this one became it, the oldest first."""
+        return self.tags.get(BEFORE, "").split()
 
 
 class Registry:
@@ -46,30 +68,53 @@ class Registry:
 
     def champion(self) -> Version | None:
         """The version in service, or None before the first one."""
+        number = self._aliases().get(CHAMPION)
+        return self.version(number) if number else None
+
+    def version(self, number: str) -> Version:
+        """The version of that number, or a `RegistryError` when there is none."""
         with self._errors("read"):
             try:
-                found = self.client.get_model_version_by_alias(self.name, CHAMPION)
+                found = self.client.get_model_version(self.name, number)
             except MlflowException as error:
-                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                    return None
+                if error.error_code in NOT_THERE:
+                    text = f"{self.name} has no version {number}: `make models` lists those it has"
+                    raise RegistryError(text) from None
                 raise
-            return self._version(found, found.version)
+            return self._version(found, self._aliases())
 
     def versions(self) -> list[Version]:
         """Every version, the newest first."""
-        champion = self.champion()
+        aliases = self._aliases()
         with self._errors("read"):
-            found = self.client.search_model_versions(f"name = '{self.name}'")
+            found = self._search()
             newest = sorted(found, key=lambda version: int(version.version), reverse=True)
-            number = champion.number if champion else None
-            return [self._version(each, number) for each in newest]
+            return [self._version(each, aliases) for each in newest]
 
-    def _version(self, found: Any, champion: str | None) -> Version:
-        run = self.client.get_run(found.run_id)
-        created = datetime.fromtimestamp(found.creation_timestamp / 1000)
+    def _search(self) -> list[Any]:
+        return list(self.client.search_model_versions(f"name = '{self.name}'"))
+
+    def _aliases(self) -> dict[str, str]:
+        """The version's number by alias; none before there is a version."""
+        with self._errors("read"):
+            try:
+                aliases = self.client.get_registered_model(self.name).aliases
+            except MlflowException as error:
+                if error.error_code in NOT_THERE:
+                    return {}
+                raise
+            return {alias: str(number) for alias, number in aliases.items()}
+
+    def _version(self, found: Any, aliases: Mapping[str, str]) -> Version:
+        data = self.client.get_run(found.run_id).data
         number = str(found.version)
         return Version(
-            number, found.run_id, number == str(champion), created, run.data.tags, run.data.metrics
+            number,
+            found.run_id,
+            tuple(alias for alias, named in aliases.items() if named == number),
+            datetime.fromtimestamp(found.creation_timestamp / 1000),
+            data.tags | found.tags,
+            data.metrics,
         )
 
     @contextmanager
@@ -110,23 +155,92 @@ class Registry:
             self.client.set_terminated(run_id)
             return run_id
 
-    def register(self, run_id: str) -> str:
-        """Make the run's model a version and the champion; return the version's number.
-
-        The alias moves last, in one write, so that a killed run leaves the old champion whole.
-        A model whose file the champion already has stays that version.
-        """
-        champion = self.champion()
+    def log_files(self, run_id: str, directory: Path) -> None:
+        """Add the files in `directory` to those of the run."""
         with self._errors("write to"):
-            run = self.client.get_run(run_id)
-            if champion and champion.tags.get("model.sha256") == run.data.tags["model.sha256"]:
-                return champion.number
-            with suppress(MlflowException):  # it is there already
+            self.client.log_artifacts(run_id, str(directory))
+
+    def files(self, run_id: str, directory: Path, suffixes: Iterable[str]) -> list[Path]:
+        """Copy the run's own files with such suffixes, not those in its folders, to `directory`."""
+        with self._errors("read"):
+            listed = [file.path for file in self.client.list_artifacts(run_id) if not file.is_dir]
+            wanted = [name for name in listed if Path(name).suffix in suffixes]
+            return [
+                Path(self.client.download_artifacts(run_id, name, str(directory)))
+                for name in wanted
+            ]
+
+    def register(self, run_id: str, tags: Mapping[str, str]) -> Version:
+        """Make the run's model a version, without an alias; the tracking server numbers it."""
+        with self._errors("write to"):
+            try:
                 self.client.create_registered_model(self.name)
-            source = f"{run.info.artifact_uri}/{MODEL}"
-            version = self.client.create_model_version(self.name, source, run_id)
-            self.client.set_registered_model_alias(self.name, CHAMPION, version.version)
-            return str(version.version)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            source = f"{self.client.get_run(run_id).info.artifact_uri}/{MODEL}"
+            made = self.client.create_model_version(self.name, source, run_id, tags=dict(tags))
+        return self.version(str(made.version))
+
+    def annotate(
+        self, number: str, tags: Mapping[str, str], description: str | None = None
+    ) -> None:
+        """Set tags of a version and, if given, the description that MLflow's page shows."""
+        with self._errors("write to"):
+            for key, value in tags.items():
+                self.client.set_model_version_tag(self.name, number, key, value)
+            if description is not None:
+                self.client.update_model_version(self.name, number, description)
+
+    def promote(
+        self,
+        number: str,
+        *,
+        over: Version | None,
+        tags: Mapping[str, str],
+        before: Iterable[str] | None = None,
+    ) -> None:
+        """Make version `number` the champion instead of `over` (None: there is none), or raise
+        `ChampionMovedError` when `over` is not the champion any more.
+
+        `tags` say who, when and why. `before` are the champions that a rollback goes back to;
+        unless given, those before `over`, and `over`. The alias moves last, in one write, so that
+        whenever this is killed, the champion is whole.
+        """
+        if before is None:
+            before = [*over.before, over.number] if over else []
+        with self._claim(number, over.number if over else None):
+            self.annotate(number, {**tags, BEFORE: " ".join(before)})
+            with self._errors("write to"):
+                self.client.set_registered_model_alias(self.name, CHAMPION, number)
+        if (now := self._aliases().get(CHAMPION)) != number:
+            raise ChampionMovedError(f"version {now} became the champion at the same time")
+
+    @contextmanager
+    def _claim(self, number: str, over: str | None) -> Iterator[None]:
+        """Keep others from moving the alias for the length of a `with` block.
+
+        MLflow moves an alias whatever it was. So each one that would move it first writes a tag,
+        and then gives way when it sees another's: of two at once, at most one goes on. A claim
+        that a killed process left is void after a minute.
+        """
+        self.annotate(number, {CLAIM: f"{time.time():.3f}"})
+        try:
+            with self._errors("read"):
+                for other in self._search():
+                    age = time.time() - float(other.tags.get(CLAIM, 0))
+                    if str(other.version) != number and age < CLAIM_SECONDS:
+                        raise ChampionMovedError(
+                            f"version {other.version} is becoming the champion at this moment"
+                        )
+            now = self._aliases().get(CHAMPION)
+            if now != over:
+                was = f"it was version {over}" if over else "there was none"
+                raise ChampionMovedError(f"{was}, now it is version {now}")
+            yield
+        finally:
+            with self._errors("write to"):
+                self.client.delete_model_version_tag(self.name, number, CLAIM)
 
     def _experiment(self) -> str:
         experiment = self.client.get_experiment_by_name(self.name)

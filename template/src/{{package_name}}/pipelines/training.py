@@ -1,4 +1,5 @@
-"""The training pipeline: load_data → train_model → evaluate_model → accepted? → register → deploy.
+"""The training pipeline: load_data → train_model → evaluate_model → register_model → promoted? →
+deploy_model.
 
 Every argument is a section of the configuration, so that one compiled file serves every target.
 """
@@ -19,6 +20,7 @@ def training_pipeline(
     registry: dict,
     store: str,
     revision: str = "unknown",
+    lock: str = "unknown",
     snapshot: str = "",
 ) -> None:
     loaded = load_data(data=data, snapshot=snapshot)
@@ -37,10 +39,19 @@ def training_pipeline(
     )
     # What is compared with, and what is written to, changes between runs.
     evaluated.set_caching_options(False)
-    with dsl.If(evaluated.outputs["Output"] == True, name="accepted"):  # noqa: E712
-        registered = register_model(verdict=evaluated.outputs["verdict"], registry=registry)
-        registered.set_caching_options(False)
+    registered = register_model(
+        model=trained.outputs["model"],
+        test_data=loaded.outputs["test_data"],
+        verdict=evaluated.outputs["verdict"],
+        registry=registry,
+        lock=lock,
+    )
+    registered.set_caching_options(False)
+    with dsl.If(registered.output != "none", name="promoted"):
         deployed = deploy_model(
-            model=trained.outputs["model"], version=registered.output, store=store
+            model=trained.outputs["model"],
+            version=registered.output,
+            registry=registry,
+            store=store,
         )
         deployed.set_caching_options(False)

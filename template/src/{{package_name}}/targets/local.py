@@ -53,6 +53,7 @@ def run(settings: Settings, *, cache: bool = True) -> Display:
                 pipeline(
                     **parameters(settings),
                     revision=revision(),
+                    lock=lock_hash(),
                     snapshot=snapshot(settings.data.source),
                 )
             display.finish()
@@ -104,6 +105,12 @@ def revision() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     return result.stdout.strip() or "unknown"
+
+
+def lock_hash() -> str:
+    """The SHA-256 of uv.lock, which pins every package; "unknown" where there is none."""
+    lock = Path("uv.lock")
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "unknown"
 
 
 @contextmanager
