@@ -95,6 +95,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def mutation(session: nox.Session) -> None:
+    """Change the generated project's gate in hundreds of ways: its tests must notice (minutes)."""
+    install(session, "mutation")
+    session.run("python", "tests/mutation/mutate.py", *session.posargs, env={"PYTHONPATH": "tests"})
+
+
+@nox.session(python=PYTHON)
 def bench(session: nox.Session) -> None:
     """Measure each target against its reference, into build/bench.json; `-- NAME` runs one row."""
     install(session, "demo")

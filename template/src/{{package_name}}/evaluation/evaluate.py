@@ -2,9 +2,10 @@
 
 import json
 import math
+import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,18 @@ from numpy.typing import NDArray
 
 from .. import gate, settings
 from ..data import Dataset
-from ..model import Model, ModelError
-from ..tracking import Registry, RegistryError, Version
+from ..model import Model
+from ..tracking import Registry
 from ..training import Training
-from .metrics import Predictions, metrics_of
+from . import evidence
+from .comparison import MEANS, bounds, compare
+from .metrics import Predictions, metrics_of, problem
+from .metrics.classification import confusion_matrix, roc_points
+from .overlap import count_overlap
 from .plots import write_picture
 from .report import write_report
+
+SHOWN_CLASSES = 50  # a larger confusion matrix is more than a page of KFP can show
 
 
 @dataclass(frozen=True)
@@ -29,21 +36,44 @@ class Evaluation:
     run_id: str
     metrics: dict[str, float]
     verdict: gate.Verdict
+    predictions: Predictions
 
     def lines(self) -> list[str]:
-        """What a person wants to know, a line each."""
-        marks = {True: "✓", False: "✗"}
+        """What a person wants to know, a line each; slices that passed are one line together."""
         metrics = [f"{name} {gate.number(value)}" for name, value in self.metrics.items()]
+        passed = [r for r in self.verdict.rules if r.passed and r.name.startswith("slice/")]
+        rules = [rule for rule in self.verdict.rules if rule not in passed]
+        width = max(len(rule.rule) for rule in rules)
         return [
             *(" · ".join(metrics[i : i + 3]) for i in range(0, len(metrics), 3)),
-            *(f"{marks[rule.passed]} {rule.rule}: {rule.detail}" for rule in self.verdict.rules),
+            *(f"{'✓' if r.passed else '✗'} {r.rule:<{width}}  {r.detail}" for r in rules),
+            *([f"✓ {len(passed)} floors of slices"] if passed else []),
             "accepted" if self.verdict.accepted else f"rejected: {self.verdict.reason}",
         ]
+
+    def numbers(self) -> dict[str, float]:
+        """The metrics, and the numbers of each rule as `gate/<rule>/<number>`; finite ones only."""
+        return _finite(self.metrics) | _gate_numbers(self.verdict)
+
+    def confusion(self) -> tuple[list[str], list[list[int]]] | None:
+        """Classes, and the counts: row = true class; None where there are none, or many classes."""
+        labels, outputs, classes = self.predictions
+        if not 0 < len(classes) <= SHOWN_CLASSES or problem(self.predictions):
+            return None
+        return list(classes), confusion_matrix(labels, outputs).tolist()
+
+    def roc(self) -> tuple[list[float], list[float], list[float]] | None:
+        """False and true positive rates by threshold of the second class, if there are two."""
+        labels, outputs, classes = self.predictions
+        if len(classes) != 2 or problem(self.predictions):
+            return None
+        return roc_points(labels, outputs[:, 1])
 
 
 def evaluate(
     model_path: str | Path,
     test_path: str | Path,
+    train_path: str | Path,
     *,
     rules: settings.Gate,
     registry: Registry,
@@ -56,19 +86,25 @@ def evaluate(
     Raises `ModelError` when the new model cannot be loaded; a champion that cannot be measured
     closes the gate instead.
     """
-    model, test, training = Model(model_path), Dataset(test_path), Training.read(model_path)
-    predictions = _predict(model, test)
-    metrics = metrics_of(predictions)
+    model, training = Model(model_path), Training.read(model_path)
+    test, train = Dataset(test_path), Dataset(train_path)
+    predictions = evidence.predict(model, test)
+    constant = evidence.predict_constant(train, predictions)
     version = registry.champion()
-    champion = _measure(version, registry, model, test) if version else None
-    verdict = gate.decide(
-        metrics,
+    champion = evidence.predict_champion(version, registry, model, test) if version else None
+    asked = _rules(rules)
+    found = gate.Evidence(
+        metrics=metrics_of(predictions),
         rows=len(predictions.labels),
-        floors=rules.floors,
-        metric=rules.champion.metric,
-        margin=rules.champion.margin,
-        champion=champion,
+        overlapping=count_overlap(test, train),
+        baseline=compare(asked.metric, predictions, constant, asked.confidence),
+        champion=champion and evidence.compare_champion(champion, predictions, asked),
+        latency_ms=evidence.measure_latency(model, test),
+        size_mb=evidence.measure_size(Path(model_path)),
+        slices=tuple(evidence.measure_slices(test, predictions, rules.slices)),
+        errors=evidence.find_errors(model, training.data["hash"], test, train),
     )
+    verdict = gate.decide(found, asked)
     facts = {
         "data.source": test.schema.source,
         "data.test_rows": str(test.schema.rows),
@@ -79,17 +115,23 @@ def evaluate(
     }
     record = {
         **verdict.as_dict(),
-        "metrics": _finite(metrics),
+        "metrics": _finite(found.metrics),
+        "confidence": asked.confidence,
+        "intervals": _intervals(predictions, asked),
+        "baseline": _finite(metrics_of(constant)),
         "champion": champion
-        and {"version": champion.version, "metrics": _finite(champion.metrics)},
+        and {"version": champion.version, "metrics": _finite(champion.metrics())},
+        "slices": [asdict(each) | {"metrics": _finite(each.metrics)} for each in found.slices],
+        "latency_ms": found.latency_ms if math.isfinite(found.latency_ms) else None,
+        "size_mb": found.size_mb,
         "facts": facts,
     }
-    Path(verdict_path).write_text(json.dumps(record, indent=2) + "\n")
+    Path(verdict_path).write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
     write_report(
         Path(report_path),
         title=f"{registry.name}: evaluation",
         verdict=record,
-        metrics=metrics,
+        metrics=found.metrics,
         history=training.curves,
         facts=facts | {f"train.{name}": str(value) for name, value in training.parameters.items()},
         predictions=predictions,
@@ -103,45 +145,55 @@ def evaluate(
         run_id = registry.log_run(
             tags.get("pipeline.run", registry.name),
             params=training.parameters | {"data.source": test.schema.source},
-            metrics=_finite(metrics),
+            metrics=_finite(found.metrics) | _gate_numbers(verdict),
             curves=training.curves,
             tags=facts | {"verdict": "accepted" if verdict.accepted else verdict.reason},
             artifacts={"": Path(directory), "model": Path(model_path)},
         )
-    return Evaluation(run_id, metrics, verdict)
+    return Evaluation(run_id, dict(found.metrics), verdict, predictions)
 
 
-def _predict(model: Model, test: Dataset) -> Predictions:
-    """What the model says of every test row; the features are read batch by batch."""
-    signature = model.signature
-    labels = [np.zeros(0, np.int64)]
-    outputs = [np.zeros((0, *signature.output.shape), np.float32)]
-    for features, batch_labels in test.batches():
-        labels.append(batch_labels)
-        outputs.append(model.predict(features))
-    return Predictions(np.concatenate(labels), np.concatenate(outputs), signature.classes)
+def _rules(asked: settings.Gate) -> gate.Rules:
+    """The section `gate` of the configuration as the gate takes it."""
+    return gate.Rules(
+        metric=asked.champion.metric,
+        margin=asked.champion.margin,
+        confidence=asked.champion.confidence,
+        floors=asked.floors,
+        baseline=asked.baseline,
+        overlap=asked.overlap,
+        slice_floors=asked.slices.floors,
+        slice_rows=asked.slices.min_rows,
+        latency_ms=asked.budgets.latency_ms,
+        size_mb=asked.budgets.size_mb,
+    )
+
+
+def _intervals(predictions: Predictions, rules: gate.Rules) -> dict[str, tuple[float, float]]:
+    """Where metrics lie: those that are quick to resample, and the one that is compared."""
+    found = {
+        name: bounds(name, predictions, rules.confidence)
+        for name in metrics_of(predictions)
+        if name in MEANS or name == rules.metric
+    }
+    return {name: pair for name, pair in found.items() if math.isfinite(sum(pair))}
+
+
+def _gate_numbers(verdict: gate.Verdict) -> dict[str, float]:
+    """The finite numbers of each rule as `gate/<rule>/<number>`: metrics for MLflow and KFP."""
+    return _finite(
+        {
+            re.sub(r"[^\w./ -]", "_", f"gate/{rule.name}/{name}"): value
+            for rule in verdict.rules
+            for name, value in rule.numbers.items()
+        }
+    )
 
 
 def _read_rows(test: Dataset, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     """The features of the test rows with these numbers, in this order: (k, *shape) by name."""
     frame = pl.concat([test.scan().slice(int(row), 1).collect() for row in rows])
     return {name: frame[name].to_numpy() for name in test.schema.features}
-
-
-def _measure(version: Version, registry: Registry, new: Model, test: Dataset) -> gate.Champion:
-    try:
-        with registry.model(version) as directory:
-            old = Model(directory)
-        was, now = old.signature, new.signature
-        if (was.task, was.inputs, was.classes) != (now.task, now.inputs, now.classes):
-            raise ModelError(
-                "its task, inputs or classes are not those of the new model; "
-                "a new registry.name in config/ starts afresh"
-            )
-        predictions = _predict(old, test)
-    except (ModelError, RegistryError) as error:
-        return gate.Champion(version.number, {}, error=str(error))
-    return gate.Champion(version.number, metrics_of(predictions))
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -32,6 +32,7 @@ def training_pipeline(
     evaluated = evaluate_model(
         model=trained.outputs["model"],
         test_data=loaded.outputs["test_data"],
+        train_data=loaded.outputs["train_data"],
         gate=gate,
         registry=registry,
         run=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,

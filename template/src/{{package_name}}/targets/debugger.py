@@ -41,12 +41,14 @@ def call_steps(settings: Settings, directory: Path) -> bool:
     accepted: bool = evaluate_model.python_func(
         model=model,
         test_data=data["test_data"],
+        train_data=data["train_data"],
         gate=values["gate"],
         registry=values["registry"],
         run="debug",
         revision=revision(),
         verdict=artifact(dsl.Artifact, "verdict.json"),
         metrics=artifact(dsl.Metrics, "metrics"),
+        classes=artifact(dsl.ClassificationMetrics, "classes"),
         report=artifact(dsl.HTML, "report.html"),
     )
     return accepted

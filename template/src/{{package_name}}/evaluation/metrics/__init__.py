@@ -3,6 +3,7 @@
 What cannot be computed is NaN, never an invented number: the gate rejects NaN.
 """
 
+import math
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from . import classification, regression
 from .metric import Metric
 
-__all__ = ["METRICS", "Metric", "Predictions", "metrics_of", "problem"]
+__all__ = ["METRICS", "Metric", "Predictions", "metric_of", "metrics_of", "problem"]
 
 METRICS = classification.METRICS | regression.METRICS
 
@@ -33,6 +34,16 @@ def metrics_of(predictions: Predictions) -> dict[str, float]:
     if classes:
         return classification.classification_metrics(labels, outputs)
     return regression.regression_metrics(labels, outputs)
+
+
+def metric_of(name: str, predictions: Predictions) -> float:
+    """One of `metrics_of`; NaN for a metric that the model's kind does not have."""
+    labels, outputs, classes = predictions
+    if not classes:
+        return regression.regression_metrics(labels, outputs).get(name, math.nan)
+    if name not in classification.METRICS:
+        return math.nan
+    return classification.classification_metric(name, labels, outputs)
 
 
 def problem(predictions: Predictions) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .metric import Metric
 
+ROC_POINTS = 200
 BINS = 15  # of equal width, as in Guo et al.
 
 METRICS = {
@@ -32,22 +33,14 @@ def classification_metrics(labels: NDArray[Any], probabilities: NDArray[Any]) ->
     """
     if problem(labels, probabilities):
         return dict.fromkeys(METRICS, math.nan)
-    from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
+    return {name: function(labels, probabilities) for name, function in _FUNCTIONS.items()}
 
-    classes = range(probabilities.shape[1])
-    predictions = probabilities.argmax(axis=1)
-    complete = bool(np.isin(classes, labels).all())
-    macro_f1 = roc_auc = math.nan
-    if complete:
-        macro_f1 = f1_score(labels, predictions, average="macro")
-        roc_auc = np.mean([roc_auc_score(labels == k, probabilities[:, k]) for k in classes])
-    return {
-        "accuracy": float(accuracy_score(labels, predictions)),
-        "macro_f1": float(macro_f1),
-        "roc_auc": float(roc_auc),
-        "log_loss": float(log_loss(labels, probabilities, labels=list(classes))),
-        "calibration_error": _calibration_error(labels, probabilities),
-    }
+
+def classification_metric(name: str, labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
+    """One metric of `METRICS`, as `classification_metrics` has it."""
+    if problem(labels, probabilities):
+        return math.nan
+    return _FUNCTIONS[name](labels, probabilities)
 
 
 def problem(labels: NDArray[Any], probabilities: NDArray[Any]) -> str:
@@ -79,6 +72,25 @@ def confusion_matrix(labels: NDArray[Any], probabilities: NDArray[Any]) -> NDArr
     classes = probabilities.shape[1]
     cells = labels.astype(np.int64) * classes + probabilities.argmax(axis=1)
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def roc_points(
+    labels: NDArray[Any], scores: NDArray[Any]
+) -> tuple[list[float], list[float], list[float]] | None:
+    """False and true positive rates by threshold, from 1 down, at most `ROC_POINTS` of them.
+
+    `labels` (n,) are 0 or 1, `scores` (n,) the probabilities of 1. None where a class has no rows.
+    """
+    from sklearn.metrics import roc_curve
+
+    if len(np.unique(labels)) < 2:
+        return None
+    false, true, thresholds = roc_curve(labels, scores)
+    shown = np.unique(np.linspace(0, len(true) - 1, ROC_POINTS).round().astype(int))
+    # The first threshold, which no row reaches, is infinite; JSON has no such number.
+    columns = (false, true, np.minimum(thresholds, 1))
+    false, true, thresholds = (column[shown].astype(float).tolist() for column in columns)
+    return false, true, thresholds
 
 
 class ClassScores(NamedTuple):
@@ -124,6 +136,39 @@ def reliability(labels: NDArray[Any], probabilities: NDArray[Any]) -> Reliabilit
     )
 
 
+def _accuracy(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
+    from sklearn.metrics import accuracy_score
+
+    return float(accuracy_score(labels, probabilities.argmax(axis=1)))
+
+
+def _macro_f1(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
+    from sklearn.metrics import f1_score
+
+    if not _complete(labels, probabilities):
+        return math.nan
+    return float(f1_score(labels, probabilities.argmax(axis=1), average="macro"))
+
+
+def _roc_auc(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    if not _complete(labels, probabilities):
+        return math.nan
+    classes = range(probabilities.shape[1])
+    return float(np.mean([roc_auc_score(labels == k, probabilities[:, k]) for k in classes]))
+
+
+def _log_loss(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
+    from sklearn.metrics import log_loss
+
+    return float(log_loss(labels, probabilities, labels=list(range(probabilities.shape[1]))))
+
+
+def _complete(labels: NDArray[Any], probabilities: NDArray[Any]) -> bool:
+    return bool(np.isin(range(probabilities.shape[1]), labels).all())
+
+
 def _calibration_error(labels: NDArray[Any], probabilities: NDArray[Any]) -> float:
     bins = reliability(labels, probabilities)
     gaps = np.abs(bins.accuracy - bins.confidence)
@@ -134,3 +179,12 @@ def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
     result = np.full(len(whole), math.nan)
     np.divide(part, whole, out=result, where=whole > 0)
     return result
+
+
+_FUNCTIONS = {
+    "accuracy": _accuracy,
+    "macro_f1": _macro_f1,
+    "roc_auc": _roc_auc,
+    "log_loss": _log_loss,
+    "calibration_error": _calibration_error,
+}

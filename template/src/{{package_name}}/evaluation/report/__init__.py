@@ -28,14 +28,15 @@ def write_report(
 ) -> None:
     """Write the page to `path`.
 
-    `verdict` is the content of verdict.json: accepted, rules, champion, reason. `history` holds
+    `verdict` is the content of verdict.json: accepted, reason and rules at least. `history` holds
     one value per epoch under names such as loss and val_loss, and may be empty. `predictions`
     are the test set's; when they cannot be scored, the page says so instead of drawing them.
     `read_rows` gives the features of the rows that the page shows: no others are read.
     """
     sections = [
         common.verdict(verdict),
-        common.metrics(metrics, verdict.get("champion")),
+        common.metrics(metrics, verdict),
+        common.slices(verdict.get("slices", ())),
         common.learning_curves(history),
         *_sections(predictions, read_rows),
         common.facts(facts),

@@ -8,6 +8,7 @@ from typing import Any
 from ...gate import number
 from ..metrics import METRICS
 from ..plots.curves import learning_curve
+from ..plots.gain import gain_interval
 from .page import Html, section, table
 
 
@@ -34,24 +35,64 @@ def verdict(record: Mapping[str, Any]) -> str:
     return (
         f'<section class="verdict {word}"><h2>{word.capitalize()}</h2>'
         f"<p>{escape(str(record['reason']))}</p>"
-        f"{table(('Rule', 'Measured', 'Result'), rows)}"
+        f"{table(('Rule', 'Measured', 'Result'), rows)}{_gain(record['rules'])}"
         f'<p class="note">{escape(against)}</p></section>'
     )
 
 
-def metrics(values: Mapping[str, float], champion: Mapping[str, Any] | None) -> str:
-    """The metrics, beside those of a champion that could be measured."""
-    head, others = ["Metric", "This model"], (champion or {}).get("metrics") or {}
-    if champion and others:
-        head += [f"Champion (version {champion['version']})", "Change"]
+def _gain(rules: Sequence[Mapping[str, Any]]) -> str:
+    """The comparison with the champion as a picture, where there are numbers to draw."""
+    for rule in rules:
+        numbers = rule.get("numbers", {})
+        drawn = [numbers.get(name) for name in ("gain", "low", "high", "limit")]
+        if rule.get("name") == "champion" and None not in drawn:
+            return gain_interval(*drawn)
+    return ""
+
+
+def metrics(values: Mapping[str, float], record: Mapping[str, Any]) -> str:
+    """The metrics with their intervals, beside a champion's and those of a constant answer."""
+    champion, head = record.get("champion") or {}, ["Metric", "This model"]
+    others, intervals = champion.get("metrics") or {}, record.get("intervals") or {}
+    baseline = record.get("baseline") or {}
+    head += ["Between"] if intervals else []
+    head += [f"Champion (version {champion['version']})", "Change"] if others else []
+    head += ["Constant answer"] if baseline else []
     rows = []
     for name, value in values.items():
         row = [METRICS[name].title if name in METRICS else name, _number(value)]
+        if intervals:
+            row.append(" and ".join(map(_number, intervals[name])) if name in intervals else "–")
         if others:
             other = others.get(name)
             row += ["–", "–"] if other is None else [_number(other), _change(name, value, other)]
+        if baseline:
+            row.append(_number(baseline[name]) if name in baseline else "–")
         rows.append(row)
-    return section("Metrics", table(head, rows, kind="metrics", numbers=range(1, len(head))))
+    note = ""
+    if intervals:
+        sure = f"{record['confidence']:.0%}"
+        note = f'<p class="note">With a confidence of {sure} the metric is above the lower bound, '
+        note += "and with the same below the upper one.</p>"
+    shown = table(head, rows, kind="metrics", numbers=range(1, len(head)))
+    return section("Metrics", shown + note)
+
+
+def slices(found: Sequence[Mapping[str, Any]]) -> str:
+    """The metrics of each slice, the smallest slice last; nothing where none were asked for."""
+    if not found:
+        return ""
+    names = list(dict.fromkeys(name for each in found for name in each["metrics"]))
+    rows = [
+        [
+            each["name"],
+            str(each["rows"]),
+            *(_number(each["metrics"][n]) if n in each["metrics"] else "–" for n in names),
+        ]
+        for each in sorted(found, key=lambda each: -each["rows"])
+    ]
+    head = ["Slice", "Rows", *(METRICS[n].title if n in METRICS else n for n in names)]
+    return section("Slices", table(head, rows, numbers=range(1, len(head))))
 
 
 def _number(value: float) -> str:
