@@ -49,7 +49,7 @@ def pictures(path: Path) -> None:
 
     digits = load_digits()
     for number, (pixels, digit) in enumerate(zip(digits.images, digits.target, strict=True)):
-        folder = path / f"digit {digit}"
+        folder = path / str(digit)
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray((pixels * 15.9).astype(np.uint8)).save(folder / f"{number}.png")
 

@@ -18,6 +18,7 @@ NOTES = {
     ".github": "CI",
     "config": "base.yaml, and for each environment only what differs",
     "docs": "short pages for the project's own readers",
+    "notebooks": "`make notebook`: the test rows and the champion, yours to change",
     "src": "",
     "tests": "mirrors src",
     "Makefile": "`make help` lists its targets",

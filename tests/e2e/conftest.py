@@ -86,4 +86,6 @@ def with_examples(project: Project, kind: str, path: str, label: str = "") -> Pr
         }
         settings = yaml.safe_load(file.read_text()) | {"data": {"columns": columns}}
         file.write_text(yaml.safe_dump(settings))
+    rendering.git(project.path, "add", "--force", "data")
+    rendering.commit(project.path, "My data")
     return project

@@ -39,6 +39,8 @@ class Training:
         last = {name: values[-1] for name, values in self.curves.items() if values}
         shown = [name for name in last if name.startswith("val_")] or list(last)
         epochs = max((len(values) for values in self.curves.values()), default=0)
+        if not epochs:
+            return "no learning curves"
         return " · ".join([f"{epochs} epochs", *(f"{name} {last[name]:.4f}" for name in shown)])
 
     def lines(self) -> list[str]:

@@ -36,11 +36,23 @@ def to_onnx(model: Any, schema: Schema) -> onnx.ModelProto:
         from .xgboost import register
 
         register(type(last_step(model)))
+    if is_classifier(model):
+        _check_classes(model, schema)
     options = {"zipmap": False} if is_classifier(model) else None
     converted = _convert(model, schema, OPSETS, options)
     if is_classifier(model):
         converted = select_model_inputs_outputs(converted, "probabilities")
     return graph.take_raw(converted, schema)
+
+
+def _check_classes(model: Any, schema: Schema) -> None:
+    """Refuse a classifier that was fitted on names of classes, and has them in another order."""
+    names = [str(name) for name in getattr(model, "classes_", ())]
+    if sorted(names) == sorted(schema.classes) and names != list(schema.classes):
+        raise ExportError(
+            f"the model has the classes {', '.join(names)} in this order, the data has "
+            f"{', '.join(schema.classes)}: order them in steps/data.py, or by data.columns"
+        )
 
 
 def encoder_to_onnx(encoding: Any, schema: Schema, before: onnx.ModelProto) -> onnx.ModelProto:

@@ -18,7 +18,7 @@ from .display import Display
 STATE = Path(".mlops")
 RUNS = STATE / "runs"
 # Code that no step runs: a change there leaves cached results valid.
-OUTSIDE_STEPS = ("cli.py", "targets", "serving", "drawing.py", "predict.py", "doctor.py")
+OUTSIDE = ["cli.py", "doctor.py", "drawing.py", "notebook.py", "predict.py", "serving", "targets"]
 STEPS = ["load_data", "train_model", "evaluate_model", "register_model", "deploy_model"]
 FIXED_SOURCES = ("sample", "fashion-mnist")
 LATER = ["steps.train", "export", "evaluation.evaluate"]  # what `warm_up` imports
@@ -83,16 +83,14 @@ def warm_up() -> subprocess.Popen[bytes] | None:
 def fingerprint() -> str:
     """A hash of the code and the packages that steps run: the cache must not outlive either."""
     package = Path(__file__).parents[1]
-    files = [path for path in package.rglob("*.py") if not _outside(path.relative_to(package))]
+    files = [path for path in package.rglob("*") if path.is_file()]  # also weights in steps/
+    inside = [path for path in files if not {*OUTSIDE, "__pycache__"} & {*path.relative_to(package).parts}]
     digest = hashlib.sha256()
-    for path in [*sorted(files), Path("uv.lock")]:
+    for path in [*sorted(inside), Path("uv.lock")]:
         if path.exists():
-            digest.update(path.read_bytes())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]
-
-
-def _outside(path: Path) -> bool:
-    return path.parts[0] in OUTSIDE_STEPS
 
 
 def snapshot(source: str) -> str:

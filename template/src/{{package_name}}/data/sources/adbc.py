@@ -10,7 +10,7 @@ from ..dataset import DataError
 
 Columns = list[list[Any]]
 FILES = ("sqlite", "duckdb")  # take a path, and no URL
-BATCH = {"sqlite": "adbc.sqlite.query.batch_rows"}  # takes each column's type from one batch
+BATCH = {"sqlite": "adbc.sqlite.query.batch_rows"}  # a column's type is that of the first ones
 
 
 @contextmanager
@@ -29,6 +29,7 @@ def answer(address: Any, query: str, size: int) -> Iterator[tuple[list[str], Ite
         missing = f"no {error.name}; `uv add --group pipeline {package} pyarrow`: docs/data.md"
         raise DataError(missing) from None
     options = {BATCH[name]: size} if name in BATCH else {}
+    query = query.rstrip("; \n") + "\n"  # PostgreSQL's driver writes COPY (query) TO around it
     try:
         with (
             driver.connect(_place(address)) as connection,
