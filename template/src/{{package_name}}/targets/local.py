@@ -83,11 +83,11 @@ def warm_up() -> subprocess.Popen[bytes] | None:
 def fingerprint() -> str:
     """A hash of the code and the packages that steps run: the cache must not outlive either."""
     package = Path(__file__).parents[1]
-    files = [path for path in package.rglob("*") if path.is_file()]  # also weights in steps/
-    inside = [path for path in files if not {*OUTSIDE, "__pycache__"} & {*path.relative_to(package).parts}]
+    skipped = {*OUTSIDE, "__pycache__"}
+    files = [p for p in package.rglob("*") if not skipped & {*p.relative_to(package).parts}]
     digest = hashlib.sha256()
-    for path in [*sorted(inside), Path("uv.lock")]:
-        if path.exists():
+    for path in [*sorted(files), Path("uv.lock")]:  # also weights in steps/
+        if path.is_file():
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]
