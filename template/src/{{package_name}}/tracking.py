@@ -1,5 +1,6 @@
 """The registry: MLflow runs, model versions and the alias `champion`. The only use of MLflow."""
 
+import logging
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -63,6 +64,8 @@ class Registry:
         self.uri, self.name, self.artifact_location = tracking_uri, name, artifact_location
         if tracking_uri.startswith("sqlite:///"):
             Path(tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            # It announces the tables of a new database, which is nobody's mistake.
+            logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
         with self._errors("open"):
             self.client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
 

@@ -4,7 +4,7 @@ import json
 import math
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,7 @@ def evaluate(
         **verdict.as_dict(),
         "metrics": _finite(found.metrics),
         "confidence": asked.confidence,
-        "intervals": _intervals(predictions, asked),
+        "intervals": _intervals(predictions, found.metrics, asked),
         "baseline": _finite(metrics_of(constant)),
         "champion": champion
         and {"version": champion.version, "metrics": _finite(champion.metrics())},
@@ -169,11 +169,13 @@ def _rules(asked: settings.Gate) -> gate.Rules:
     )
 
 
-def _intervals(predictions: Predictions, rules: gate.Rules) -> dict[str, tuple[float, float]]:
+def _intervals(
+    predictions: Predictions, metrics: Iterable[str], rules: gate.Rules
+) -> dict[str, tuple[float, float]]:
     """Where metrics lie: those that are quick to resample, and the one that is compared."""
     found = {
         name: bounds(name, predictions, rules.confidence)
-        for name in metrics_of(predictions)
+        for name in metrics
         if name in MEANS or name == rules.metric
     }
     return {name: pair for name, pair in found.items() if math.isfinite(sum(pair))}

@@ -1,5 +1,6 @@
 """What the gate judges by: everything about a model that is measured on the test rows."""
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,10 +130,10 @@ def measure_slices(
 
 def measure_latency(model: Model, test: Dataset) -> float:
     """The median of single-row predictions in milliseconds; NaN without rows."""
-    features = next((features for features, _ in test.batches(rows=CALLS)), None)
-    if not features:
-        return float("nan")
-    rows = len(next(iter(features.values())))
+    features, labels = next(test.batches(rows=CALLS), ({}, ()))
+    rows = len(labels)
+    if not rows:
+        return math.nan
     times: list[float] = []
     end = time.perf_counter() + SECONDS
     for call in range(WARM_UP + CALLS):
