@@ -32,8 +32,10 @@ def pytest(session: nox.Session, *folders: str) -> None:
 
 @nox.session(python=PYTHON)
 def tests(session: nox.Session) -> None:
-    """Everything the README promises: the five sessions below in one."""
-    pytest(session)
+    """Everything the README promises: the five sessions below in one, two files at a time."""
+    install(session, "tests")
+    sharing = ("-n", "2", "--dist", "loadfile")  # a file's tests share what they set up
+    session.run("python", "-m", "pytest", *sharing, *session.posargs, env=ENV)
 
 
 @nox.session(python=PYTHON)

@@ -31,18 +31,25 @@ def main(package: str, directory: Path) -> None:
     accepted = steps.evaluate_model.python_func(
         model=model,
         test_data=data["test_data"],
+        train_data=data["train_data"],
         gate=values["gate"],
         registry=values["registry"],
         run="one-process",
         revision="unknown",
         verdict=verdict,
         metrics=artifact("metrics", dsl.Metrics),
+        classes=artifact("classes", dsl.ClassificationMetrics),
         report=artifact("report.html"),
     )
     if not accepted:
         sys.exit("the model was rejected, so not every step ran: nothing to compare with")
-    version = steps.register_model.python_func(verdict=verdict, registry=values["registry"])
-    steps.deploy_model.python_func(model=model, version=version, store=values["store"])
+    registry = values["registry"]
+    version = steps.register_model.python_func(
+        model=model, test_data=data["test_data"], verdict=verdict, registry=registry, lock="unknown"
+    )
+    steps.deploy_model.python_func(
+        model=model, version=version, registry=registry, store=values["store"]
+    )
 
 
 if __name__ == "__main__":

@@ -76,7 +76,11 @@ def train_and_export(
     training = Training(
         parameters,
         {name: [float(value) for value in values] for name, values in curves.items()},
-        {"source": data.schema.source, "hash": data.schema.content_hash},
+        {
+            "source": data.schema.source,
+            "hash": data.schema.content_hash,
+            "rows": str(data.schema.rows),
+        },
         platform.python_version(),
         slow_road,
     )
