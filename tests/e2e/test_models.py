@@ -13,11 +13,9 @@ import pytest
 from blueprint import questions
 from blueprint.project import Project, environment
 from blueprint.rendering import Renderings
-from blueprint.runs import champion, post
+from blueprint.runs import OWN_TESTS, champion, post
 
 NAME = "digit-recognition"
-# What depends on the framework and the task; the default project runs all of its tests.
-OWN_TESTS = "tests/steps tests/export tests/pipelines tests/test_training.py"
 ROWS = [
     {"age": 42, "city": "Mainz", "rooms": 3},
     {"age": None, "city": None, "rooms": 8},

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from blueprint.project import Project, environment
-from blueprint.runs import champion, post
+from blueprint.runs import OWN_TESTS, champion, post
 
 FILES = """
 import gzip, hashlib, json, pathlib, struct, sys
@@ -61,7 +61,7 @@ def mirrored(other_project: Project, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_it_checks_itself(other_project: Project) -> None:
     other_project.make("lint")
-    other_project.make("test")
+    other_project.make("test", f"ARGS={OWN_TESTS}")
 
 
 def test_it_trains_serves_and_answers(mirrored: Project) -> None:
