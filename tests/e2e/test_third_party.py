@@ -110,8 +110,7 @@ import json
 from pathlib import Path
 import numpy as np
 import polars as pl
-from digit_recognition.data import Dataset, as_table
-from digit_recognition.predict import as_instance
+from digit_recognition.data import Dataset, as_instance, as_table
 from digit_recognition.targets import runs
 STEPS = Path("{STEPS}")
 """

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .data import Dataset, Feature, Schema
+from .data import Dataset, Schema, as_instance
 from .drawing import draw_bars, draw_image, draw_row, round_alike, use_color
 from .errors import UserError
 from .targets import runs
@@ -46,21 +46,6 @@ def predict(url: str, name: str, row: int | None = None) -> None:
         f"test row {row} is {truth!r}; version {version} says {schema.classes[best]!r} "
         f"({prediction[best]:.1%}, {verdict}) {took}"
     )
-
-
-def as_instance(values: Mapping[str, Any], features: Mapping[str, Feature]) -> dict[str, Any]:
-    """One row as an instance of a request: a missing value of a nullable feature is null."""
-    plain = {
-        name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-        for name, value in values.items()
-    }
-    return {name: _nulls(v) if features[name].nullable else v for name, v in plain.items()}
-
-
-def _nulls(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_nulls(each) for each in value]
-    return None if value == "" or value != value else value  # NaN alone is not itself
 
 
 def _draw(values: Mapping[str, Any], color: bool) -> str:

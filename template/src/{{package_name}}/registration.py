@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .card import Evidence, write_card
-from .data import Dataset
+from .data import Dataset, as_instance
 from .model import Model
 from .tracking import ChampionMovedError, Registry, Version
 from .training import Training
@@ -130,17 +130,9 @@ def _write_card(
 def _example(model: Model, test: Dataset) -> tuple[dict[str, Any], list[Any]]:
     """A request with the first row of the test set, and the model's predictions for it."""
     row = test.scan().head(1).collect()
-    inputs = {tensor.name: row[tensor.name].to_numpy() for tensor in model.signature.inputs}
-    nullable = [tensor.name for tensor in model.signature.inputs if tensor.nullable]
+    inputs = {name: row[name].to_numpy() for name in test.schema.features}
     instances = [
-        {name: _plain(values[place], name in nullable) for name, values in inputs.items()}
+        as_instance({name: values[place] for name, values in inputs.items()}, test.schema.features)
         for place in range(len(row))
     ]
     return {"instances": instances}, np.round(model.predict(inputs).astype(float), 4).tolist()
-
-
-def _plain(value: Any, nullable: bool) -> Any:
-    """A value as JSON has it; a missing one is null."""
-    plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-    missing = plain == "" or plain != plain  # NaN alone is not itself
-    return None if nullable and missing else plain

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -132,3 +133,18 @@ def as_table(features: Mapping[str, np.ndarray]) -> pl.DataFrame:
             for name, values in features.items()
         }
     )
+
+
+def as_instance(values: Mapping[str, Any], features: Mapping[str, Feature]) -> dict[str, Any]:
+    """One row as an instance of a request: a missing value of a nullable feature is null."""
+    plain = {
+        name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+        for name, value in values.items()
+    }
+    return {name: _nulls(v) if features[name].nullable else v for name, v in plain.items()}
+
+
+def _nulls(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_nulls(each) for each in value]
+    return None if value == "" or value != value else value  # NaN alone is not itself
