@@ -1,12 +1,10 @@
-"""The card as one HTML page: no script, no request, readable offline and on paper."""
+"""The card as one HTML page."""
 
 import base64
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
-from string import Template
 
-from ..evaluation.report.page import Html, section, table
+from ..evaluation.report.page import Html, document, section, table
 from .content import Block, Code, Link, Picture, Section, Table
 
 
@@ -18,8 +16,7 @@ def render(title: str, sections: Sequence[Section], accepted: bool) -> str:
         section(part.title, "".join(map(_block, part.blocks)), kind)
         for part, kind in zip(sections, kinds, strict=True)
     ]
-    page = Template(files(__package__).joinpath("card.html").read_text(encoding="utf-8"))
-    return page.substitute(title=escape(title), verdict=word, sections="\n".join(parts))
+    return document(title, accepted, parts, "card")
 
 
 def _block(block: Block) -> str:

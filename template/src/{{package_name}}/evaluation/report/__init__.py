@@ -1,16 +1,14 @@
-"""The evaluation as one HTML page: no script, no request, readable offline and on paper."""
+"""The evaluation as one HTML page."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from ..metrics import Predictions, problem
 from . import classification, common, regression
 from .mistakes import ReadRows
-from .page import section
+from .page import document, section
 
 __all__ = ["write_report"]
 
@@ -41,15 +39,8 @@ def write_report(
         *_sections(predictions, read_rows),
         common.facts(facts),
     ]
-    page = Template(files(__package__).joinpath("report.html").read_text(encoding="utf-8"))
-    path.write_text(
-        page.substitute(
-            title=escape(title),
-            verdict="accepted" if verdict["accepted"] else "rejected",
-            sections="\n".join(filter(None, sections)),
-        ),
-        encoding="utf-8",
-    )
+    page = document(title, verdict["accepted"], [*filter(None, sections)])
+    path.write_text(page, encoding="utf-8")
 
 
 def _sections(predictions: Predictions, read_rows: ReadRows) -> list[str]:

@@ -1,8 +1,10 @@
-"""The parts that the page is made of, as HTML text."""
+"""A page and its parts, as HTML text: no script, no request, readable offline and on paper."""
 
 import math
 from collections.abc import Collection, Sequence
 from html import escape
+from importlib.resources import files
+from string import Template
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,17 @@ TEXT = 24  # characters of a value that are shown
 
 class Html(str):
     """Text that is HTML already, and not to be escaped again."""
+
+
+def document(title: str, accepted: bool, sections: Sequence[str], kind: str = "") -> str:
+    """The whole page of a verdict; with the `kind` "card" in one column, as a model card is."""
+    page = Template(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
+    return page.substitute(
+        title=escape(title),
+        verdict="accepted" if accepted else "rejected",
+        kind=kind,
+        sections="\n".join(sections),
+    )
 
 
 def section(title: str, body: str, kind: str = "") -> str:
