@@ -90,4 +90,5 @@ def finish(model: onnx.ModelProto, schema: Schema) -> onnx.ModelProto:
         del node.metadata_props[:]
         node.doc_string = ""
     graph.name, graph.doc_string = "model", ""
+    model.opset_import.sort(key=lambda opset: opset.domain)  # skl2onnx keeps them in a set
     return model
