@@ -1,0 +1,18 @@
+#!/bin/sh
+# Installs what uv.lock pins into /app/.venv, without the project: its code is a layer of its own.
+# The arguments are the dependency groups.
+set -eu
+if [ -s /run/secrets/ca_bundle ]; then
+  export SSL_CERT_FILE=/run/secrets/ca_bundle PIP_CERT=/run/secrets/ca_bundle
+fi
+python -m venv /tmp/uv
+/tmp/uv/bin/pip install --quiet --disable-pip-version-check 'uv==0.13.9'
+/tmp/uv/bin/uv sync --locked --no-install-project --no-default-groups "$@"
+rm -rf /tmp/uv
+# What no program of the project runs: tests, sources, tools that make and convert models, a library
+# for C. It is a fifth of the serving image.
+cd .venv/lib/python3*/site-packages
+find . \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.a' \) -delete
+find numpy scipy sklearn -type d -name tests -prune -exec rm -rf {} + 2>/dev/null || true
+rm -rf onnxruntime/transformers onnxruntime/tools onnxruntime/quantization onnxruntime/datasets \
+  onnxruntime/capi/libonnxruntime.so.*
