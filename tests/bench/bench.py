@@ -5,6 +5,7 @@ Prints a table and keeps the newest result of each row in build/bench.json.
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -12,11 +13,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -24,6 +26,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent))
 
 import load  # noqa: E402
+import serving  # noqa: E402
 
 from blueprint import rendering  # noqa: E402
 from blueprint.project import Project, environment, free_port, get, stop  # noqa: E402
@@ -31,8 +34,7 @@ from blueprint.project import Project, environment, free_port, get, stop  # noqa
 BUILD = ROOT / "build"
 PACKAGE = "digit_recognition"
 STEPS = 5
-IMAGE = [[(x * y) % 256 for x in range(28)] for y in range(28)]
-BODY = json.dumps({"instances": [IMAGE]}).encode()
+PAGE = ROOT / "docs" / "reference" / "serving-speed.md"
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,17 @@ class Bench:
     def python(self) -> Path:
         return self.project.path / ".venv" / "bin" / "python"
 
+    @contextmanager
+    def server(self) -> Iterator[load.Target]:
+        """The project's server with the model of images, warm, and what to ask it."""
+        port = free_port()
+        script = HERE / "servers" / "blueprint_server.py"
+        command = [self.python, script, PACKAGE, self.stores / "image", port]
+        with serve(self, command, port, "/readyz", {}):
+            target = load.Target(port, *serving.V1[serving.JSON_IMAGE])
+            load.wrk(target, 1, 8)
+            yield target
+
     def fresh(self) -> Path:
         """A folder with the project's configuration, in which nothing has run."""
         directory = Path(tempfile.mkdtemp(dir=self.folder))
@@ -93,8 +106,22 @@ class Bench:
         return directory
 
     @cached_property
-    def serving(self) -> dict[str, float]:
-        return measure_serving(self)
+    def bento_project(self) -> Project:
+        """The same with BentoML as its runtime, set up."""
+        say("set up a project with BentoML")
+        project = Project(self.folder / "bento")
+        copy(
+            self.template, project.path, "-d", "serving_runtime=bentoml", "-d", "framework=sklearn"
+        )
+        project.make("setup")
+        return project
+
+    @cached_property
+    def stores(self) -> Path:
+        """A model store for each model of `write_model.py`."""
+        folder = self.folder / "stores"
+        check([str(self.python), str(HERE / "servers" / "write_model.py"), str(folder)])
+        return folder
 
 
 def render(bench: Bench) -> list[Row]:
@@ -157,21 +184,75 @@ def orchestration(bench: Bench) -> list[Row]:
 
 
 def throughput(bench: Bench) -> list[Row]:
-    """Predictions a second over HTTP, JSON, one process, one 28×28 image a request."""
-    result = bench.serving
-    ours = result["blueprint"]
-    return [
-        row("throughput-bentoml", ours, "req/s", "BentoML", result["bentoml"], at_least=5),
-        row(
-            "throughput-kserve", ours, "req/s", "KServe ModelServer", result["kserve"], at_least=1.3
-        ),
-    ]
+    """The lean server and its peers: answers a second by payload and connections, one process."""
+    bento = bench.bento_project.path / ".venv" / "bin" / "python"
+    everyone = serving.peers(bench.python, bento, bench.stores, virtual_environment)
+    result = serving.measure(everyone, partial(serve, bench), say)
+    serving.save(result, BUILD / "serving.json")
+    serving.write_page(result, PAGE, versions(bench.python))
+
+    def rate(peer: str, payload: serving.Payload, connections: int = 8) -> float:
+        return result.rate(peer, payload, connections)
+
+    ours = rate(serving.OURS, serving.JSON_IMAGE)
+    rows = []
+    for name, peer, bar in [
+        ("throughput-bentoml", "BentoML, plain", 5),
+        ("throughput-kserve", "KServe ModelServer", 1.3),
+    ]:
+        other = rate(peer, serving.JSON_IMAGE)
+        rows.append(row(name, ours, "req/s", peer, other, at_least=bar))
+    for payload in serving.PAYLOADS:
+        for connections in serving.CONNECTIONS:
+            rates = {
+                peer.name: rate(peer.name, payload, connections)
+                for peer in everyone
+                if payload in peer.requests
+            }
+            ours = rates.pop(serving.OURS)
+            best = max(rates, key=rates.__getitem__)
+            name = f"throughput {payload.name}, {connections}"
+            rows.append(row(name, ours, "req/s", best, rates[best], at_least=1))
+    return rows
 
 
 def latency(bench: Bench) -> list[Row]:
     """The 99th percentile at half of the full load, against the median."""
-    p50, p99 = bench.serving["p50"], bench.serving["p99"]
+    with bench.server() as target:
+        half = load.wrk(target, 3, 8).rate / 2
+        rounds = [load.latencies(target, half, 3) for _ in range(5)]
+    tails = ", ".join(f"{load.percentile(r, 99) * 1000:.1f} ms" for r in rounds)
+    say(f"p99 at {half:.0f} req/s: {tails}")
+    p50, p99 = (statistics.median(load.percentile(r, n) for r in rounds) for n in (50, 99))
     return [row("latency", p99 * 1000, "ms", "its own p50", p50 * 1000, at_most=2)]
+
+
+def soak(bench: Bench) -> list[Row]:
+    """A minute at half of the full load while another version is deployed every 5 s."""
+    store = bench.stores / "image"
+    shutil.copytree(store / "1", store / "2", dirs_exist_ok=True)
+    done = threading.Event()
+
+    def swap() -> None:
+        for version in itertools.cycle("21"):
+            if done.wait(5):
+                return
+            new = store / "new.json"
+            new.write_text(json.dumps({"version": version}))
+            new.replace(store / "current.json")
+
+    with bench.server() as target:
+        half = load.wrk(target, 3, 8).rate / 2
+        swapping = threading.Thread(target=swap)
+        swapping.start()
+        try:
+            answers = load.latencies(target, half, 60)  # raises when one is not a 200
+        finally:
+            done.set()
+            swapping.join()
+    say(f"{len(answers):,} answers, p99 {load.percentile(answers, 99) * 1000:.1f} ms, all 200")
+    due = half * 60
+    return [row("soak", len(answers), "answers", "were due", due, at_least=0.98)]
 
 
 def scale(bench: Bench) -> list[Row]:
@@ -194,64 +275,60 @@ def scale(bench: Bench) -> list[Row]:
     ]
 
 
+def batch(bench: Bench) -> list[Row]:
+    """Scoring a table in bulk, and a loop of PyArrow, pandas and ONNX Runtime; peak memory."""
+    script = [str(bench.python), str(HERE / "batch.py")]
+    rates: dict[str, list[float]] = {"ours": [], "pandas": []}
+    peaks = {}
+    for rows in (500_000, 5_000_000):
+        with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
+            check([*script, "write", folder, str(rows), PACKAGE], bench.folder)
+            for _ in range(3 if rows == 500_000 else 1):
+                for name, found in rates.items():
+                    done = json.loads(check([*script, name, folder, PACKAGE], bench.folder))
+                    if rows == 500_000:
+                        found.append(done["rows"] / done["seconds"])
+                    if name == "ours":
+                        peaks[rows] = done["peak"]
+                    say(f"{name}: {rows:,} rows in {done['seconds']:.1f} s, {done['peak']:.2f} GB")
+    ours, pandas = (statistics.median(found) for found in rates.values())
+    small, large = peaks.values()
+    return [
+        row("batch", ours, "rows/s", "a loop with pandas", pandas, at_least=1),
+        row("batch-flat", large, "GB", "0.5 M rows instead of 5 M", small, value_at_most=1),
+    ]
+
+
 ROWS: list[Callable[[Bench], list[Row]]] = [
     render,
     first_prediction,
     orchestration,
     throughput,
     latency,
+    soak,
     scale,
+    batch,
 ]
 
 
-def measure_serving(bench: Bench) -> dict[str, float]:
-    """Medians of interleaved rounds: requests a second by server, and our latency at half load."""
-    store = bench.folder / "store"
-    check([str(bench.python), str(HERE / "servers" / "write_model.py"), str(store)], bench.folder)
-    model = {"MODEL": str(store / "1" / "model.onnx")}
-    servers = {name: HERE / "servers" / f"{name}_server.py" for name in ("blueprint", "kserve")}
-    port = {name: free_port() for name in ("blueprint", "bentoml", "kserve")}
-    bentoml = virtual_environment("bentoml") / "bentoml"
-    kserve = virtual_environment("kserve") / "python"
-    ours = [bench.python, servers["blueprint"], PACKAGE, store, port["blueprint"]]
-    plain = [bentoml, "serve", "bentoml_service:Digits", "--port", port["bentoml"]]
-    with serve(bench, ours, port["blueprint"], "/readyz", {}), ExitStack() as stack:
-        quiet = {**model, "BENTOML_DO_NOT_TRACK": "True"}
-        stack.enter_context(serve(bench, plain, port["bentoml"], "/readyz", quiet))
-        there = {**model, "PORT": str(port["kserve"])}
-        address = "/v1/models/digits"
-        stack.enter_context(
-            serve(bench, [kserve, servers["kserve"]], port["kserve"], address, there)
-        )
-        predict = "/v1/models/digits:predict"
-        targets = {
-            "blueprint": load.Target(port["blueprint"], predict, BODY),
-            "bentoml": load.Target(port["bentoml"], "/predict", BODY),
-            "kserve": load.Target(port["kserve"], predict, BODY),
-        }
-        say(f"requests by {load.GENERATOR}")
-        for target in targets.values():
-            load.throughput(target, 1)
-        rates: dict[str, list[float]] = {name: [] for name in targets}
-        for _ in range(5):
-            for name, target in targets.items():
-                rates[name].append(load.throughput(target, 3))
-            say(", ".join(f"{name} {values[-1]:.0f} req/s" for name, values in rates.items()))
-        medians = {name: statistics.median(values) for name, values in rates.items()}
-        stack.close()  # the references have done their part, and are not quite still
-        half = medians["blueprint"] / 2
-        rounds = [load.latencies(targets["blueprint"], half, 3) for _ in range(5)]
-        tails = ", ".join(f"{load.percentile(r, 99) * 1000:.1f} ms" for r in rounds)
-        say(f"p99 at {half:.0f} req/s: {tails}")
-    for percent in (50, 99):
-        medians[f"p{percent}"] = statistics.median(load.percentile(r, percent) for r in rounds)
-    return medians
+def versions(python: Path) -> dict[str, str]:
+    """Of what the servers are made of."""
+    wanted = [(python, ["onnxruntime", "starlette", "uvicorn", "mlflow"])]
+    wanted += [
+        (virtual_environment(name) / "python", [name]) for name in ("bentoml", "kserve", "fastapi")
+    ]
+    code = "import sys, importlib.metadata as m; print(*map(m.version, sys.argv[1:]))"
+    found: dict[str, str] = {}
+    for program, names in wanted:
+        printed = check([str(program), "-c", code, *names]).split()
+        found |= dict(zip(names, printed, strict=True))
+    return found
 
 
 @contextmanager
 def serve(
     bench: Bench, command: list[object], port: int, path: str, variables: dict[str, str]
-) -> Iterator[None]:
+) -> Iterator[subprocess.Popen[str]]:
     """A server process from the moment `path` answers 200; it is gone at the end."""
     log = bench.folder / f"server-{port}.log"
     with log.open("w") as output:
@@ -269,8 +346,8 @@ def serve(
         while get(f"http://127.0.0.1:{port}{path}")[0] != 200:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise load.LoadError(f"{command[0]}: not ready\n{log.read_text()[-2000:]}")
-            time.sleep(0.1)
-        yield
+            time.sleep(0.05)
+        yield process
     finally:
         stop(process)
 
@@ -289,8 +366,8 @@ def virtual_environment(name: str) -> Path:
     return directory / "bin"
 
 
-def copy(template: Path, project: Path) -> Path:
-    command = ["copier", "copy", "--defaults", "--quiet", "--vcs-ref", rendering.TAG]
+def copy(template: Path, project: Path, *options: str) -> Path:
+    command = ["copier", "copy", "--defaults", "--quiet", "--vcs-ref", rendering.TAG, *options]
     check([*command, str(template), str(project)])
     return project
 

@@ -1,24 +1,23 @@
-"""Requests at full speed and at a given rate.
-
-`throughput` uses wrk where it is installed, because it leaves the server most of the machine, and
-a small client otherwise; `latencies` is always the small client, a process for each connection.
-"""
+"""Requests at full speed, by wrk, and at a given rate, by a process for each connection."""
 
 import json
 import multiprocessing
-import shutil
+import re
 import socket
 import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-CONNECTIONS = 8
+from blueprint.project import free_port
+
+__all__ = ["Load", "LoadError", "Target", "free_port", "latencies", "percentile", "wrk"]
+
 PROCESSES = 4
-GENERATOR = "wrk" if shutil.which("wrk") else "a Python client"
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 class LoadError(Exception):
@@ -32,34 +31,59 @@ class Target:
     port: int
     path: str
     body: bytes
+    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
 
     @property
     def request(self) -> bytes:
-        head = (
-            f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(self.body)}\r\n\r\n"
-        )
-        return head.encode() + self.body
+        lines = [
+            f"POST {self.path} HTTP/1.1",
+            f"Host: 127.0.0.1:{self.port}",
+            *(f"{name}: {value}" for name, value in self.headers.items()),
+            f"Content-Length: {len(self.body)}",
+        ]
+        return "\r\n".join([*lines, "", ""]).encode() + self.body
 
 
-def throughput(target: Target, seconds: float) -> float:
-    """Answered requests a second, at most `CONNECTIONS` at once."""
-    if GENERATOR != "wrk":
-        return len(_all(target, seconds, None)) / seconds
+@dataclass(frozen=True)
+class Load:
+    """Answers a second, and the seconds that half and 99 % of the answers took at most."""
+
+    rate: float
+    p50: float
+    p99: float
+
+
+def wrk(target: Target, seconds: int, connections: int) -> Load:
+    """As many requests as the server answers, `connections` at once. Raises LoadError."""
     with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "post.lua"
+        body, script = Path(folder) / "body", Path(folder) / "post.lua"
+        body.write_bytes(target.body)
         script.write_text(
-            f'wrk.method = "POST"\nwrk.body = {json.dumps(target.body.decode())}\n'
-            'wrk.headers["Content-Type"] = "application/json"\n'
+            f'wrk.method = "POST"\nlocal file = io.open({json.dumps(str(body))}, "rb")\n'
+            'wrk.body = file:read("*a")\nfile:close()\n'
+            + "".join(
+                f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}\n"
+                for name, value in target.headers.items()
+            )
         )
         url = f"http://127.0.0.1:{target.port}{target.path}"
-        options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "-s", str(script)]
-        printed = subprocess.run(
-            ["wrk", *options, url], capture_output=True, text=True, check=True
-        ).stdout
+        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]
+        try:
+            printed = subprocess.run(
+                ["wrk", *options, url], capture_output=True, text=True, check=True
+            ).stdout
+        except FileNotFoundError:
+            raise SystemExit("wrk is missing: `apt install wrk` or `brew install wrk`") from None
     if "Non-2xx" in printed or "Socket errors" in printed:
-        raise LoadError(f"port {target.port}: {printed}")
-    return float(printed.split("Requests/sec:")[1].split()[0])
+        raise LoadError(f"port {target.port}{target.path}: {printed}")
+    rate = float(printed.split("Requests/sec:")[1].split()[0])
+    return Load(rate, _time(printed, "50%"), _time(printed, "99%"))
+
+
+def _time(printed: str, share: str) -> float:
+    found = re.search(rf"^\s+{share}\s+([\d.]+)(us|ms|s)$", printed, re.MULTILINE)
+    assert found, printed
+    return float(found[1]) * UNITS[found[2]]
 
 
 def latencies(target: Target, rate: float, seconds: float) -> list[float]:

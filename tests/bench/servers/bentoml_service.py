@@ -5,6 +5,7 @@ import os
 import bentoml
 import numpy as np
 import onnxruntime
+from feed import feed
 
 
 @bentoml.service(workers=1, logging={"access": {"enabled": False}})
@@ -15,5 +16,9 @@ class Digits:
         self.session = onnxruntime.InferenceSession(os.environ["MODEL"], options)
 
     @bentoml.api
-    def predict(self, instances: np.ndarray) -> np.ndarray:
+    def image(self, instances: np.ndarray) -> np.ndarray:
         return self.session.run(None, {"image": instances.astype(np.uint8)})[0]
+
+    @bentoml.api
+    def table(self, instances: list[dict]) -> np.ndarray:
+        return self.session.run(None, feed(instances))[0]

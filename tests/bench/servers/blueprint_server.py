@@ -7,4 +7,5 @@ from pathlib import Path
 if __name__ == "__main__":
     package, store, port = sys.argv[1:]
     server = importlib.import_module(f"{package}.serving.server")
-    server.run(Path(store), "digits", port=int(port))
+    serving = importlib.import_module(f"{package}.settings").Serving
+    server.run(serving(store=Path(store), port=int(port)), "digits")

@@ -4,7 +4,8 @@ import os
 
 import numpy as np
 import onnxruntime
-from kserve import Model, ModelServer
+from feed import feed
+from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
 
 
 class Digits(Model):
@@ -15,9 +16,18 @@ class Digits(Model):
         self.session = onnxruntime.InferenceSession(os.environ["MODEL"], options)
         self.ready = True
 
-    def predict(self, payload: dict, headers: dict | None = None, **_: object) -> dict:
-        images = np.array(payload["instances"], np.uint8)
-        return {"predictions": self.session.run(None, {"image": images})[0].tolist()}
+    def predict(
+        self, payload: dict | InferRequest, headers: dict | None = None, **_: object
+    ) -> dict | InferResponse:
+        if isinstance(payload, InferRequest):
+            image = payload.inputs[0].as_numpy()
+            [found] = self.session.run(None, {"image": image})
+            output = InferOutput("probabilities", list(found.shape), "FP32")
+            output.set_data_from_numpy(found, binary_data=True)
+            return InferResponse(payload.id, "digits", [output])
+        rows = payload["instances"]
+        inputs = feed(rows) if isinstance(rows[0], dict) else {"image": np.array(rows, np.uint8)}
+        return {"predictions": self.session.run(None, inputs)[0].tolist()}
 
 
 if __name__ == "__main__":

@@ -1,17 +1,27 @@
-"""Write a model store with one model, 28×28 pixels → 128 → 10 classes, to the folder given."""
+"""Write a model store for each model to the folder given, and the model as MLflow's.
+
+image: 28×28 pixels → 128 → 10 classes. table: eight columns, one of them text → a number.
+"""
 
 import hashlib
 import json
 import sys
 from pathlib import Path
 
+import mlflow.onnx
 import numpy as np
+import onnx
+from mlflow.models import ModelSignature
+from mlflow.types import Schema, TensorSpec
 from onnx import TensorProto, helper, numpy_helper
 
 SIDE, HIDDEN, CLASSES = 28, 128, 10
+NUMBERS = [f"number{index}" for index in range(6)]
+CITIES = ["Ulm", "Mainz", "Köln"]
+DTYPES = {TensorProto.FLOAT: "float32", TensorProto.INT64: "int64", TensorProto.STRING: "string"}
 
 
-def write(store: Path) -> None:
+def image() -> tuple[onnx.GraphProto, dict]:
     random = np.random.default_rng(0)
 
     def weights(*shape: int) -> np.ndarray:
@@ -39,21 +49,65 @@ def write(store: Path) -> None:
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", CLASSES])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
-    opset = [helper.make_opsetid("", 17)]
-    model = helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
-    directory = store / "1"
-    directory.mkdir(parents=True)
-    (directory / "model.onnx").write_bytes(model)
-    signature = {
+    return graph, {
         "task": "image-classification",
         "inputs": [{"name": "image", "dtype": "uint8", "shape": [SIDE, SIDE]}],
         "output": {"name": "probabilities", "dtype": "float32", "shape": [CLASSES]},
         "classes": [str(index) for index in range(CLASSES)],
-        "sha256": hashlib.sha256(model).hexdigest(),
     }
+
+
+def table() -> tuple[onnx.GraphProto, dict]:
+    kinds = dict.fromkeys(NUMBERS, TensorProto.FLOAT)
+    kinds |= {"count": TensorProto.INT64, "city": TensorProto.STRING}
+    nodes = [
+        helper.make_node("Cast", ["count"], ["counted"], to=TensorProto.FLOAT),
+        helper.make_node(
+            "LabelEncoder",
+            ["city"],
+            ["place"],
+            domain="ai.onnx.ml",
+            keys_strings=CITIES,
+            values_floats=[1.0, 2.0, 3.0],
+            default_float=0.0,
+        ),
+        helper.make_node("Sum", [*NUMBERS, "counted", "place"], ["prediction"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "table",
+        [helper.make_tensor_value_info(name, kind, ["n"]) for name, kind in kinds.items()],
+        [helper.make_tensor_value_info("prediction", TensorProto.FLOAT, ["n"])],
+    )
+    return graph, {
+        "task": "tabular-regression",
+        "inputs": [
+            {"name": name, "dtype": DTYPES[kind], "shape": []} for name, kind in kinds.items()
+        ],
+        "output": {"name": "prediction", "dtype": "float32", "shape": []},
+        "classes": [],
+    }
+
+
+def write(store: Path, graph: onnx.GraphProto, signature: dict) -> None:
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    content = model.SerializeToString()
+    directory = store / "1"
+    directory.mkdir(parents=True)
+    (directory / "model.onnx").write_bytes(content)
+    signature = {**signature, "sha256": hashlib.sha256(content).hexdigest()}
     (directory / "signature.json").write_text(json.dumps(signature))
     (store / "current.json").write_text(json.dumps({"version": "1"}))
 
+    def spec(tensor: dict) -> TensorSpec:
+        dtype = np.dtype(str if tensor["dtype"] == "string" else tensor["dtype"])
+        return TensorSpec(dtype, (-1, *tensor["shape"]), tensor["name"])
+
+    inputs = Schema([spec(tensor) for tensor in signature["inputs"]])
+    mlflow.onnx.save_model(model, str(store / "mlflow"), signature=ModelSignature(inputs))
+
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    for name, made in {"image": image, "table": table}.items():
+        write(Path(sys.argv[1]) / name, *made())
