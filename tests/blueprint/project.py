@@ -20,7 +20,7 @@ def environment() -> dict[str, str]:
     """This environment without what belongs to the tests: their Python, their make's variables."""
     hidden = ["VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"]
     hidden += ["MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "ARGS", "ENV", "PORT", "PYTHON"]
-    hidden += ["VERSION", "FORCE", "REASON"]
+    hidden += ["VERSION", "FORCE", "REASON", "URL", "MODEL", "INPUT", "OUTPUT"]
     given = {k: v for k, v in os.environ.items() if k not in hidden}
     if pytorch_index():
         given.setdefault("UV_INDEX", pytorch_index())

@@ -65,8 +65,13 @@ def table_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="session")
 def number_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """XGBoost, on numbers to predict in a database, with texts and gaps."""
-    answers = {"task": "tabular-regression", "framework": "xgboost", "data_source": "sql"}
+    """XGBoost behind BentoML, on numbers to predict in a database, with texts and gaps."""
+    answers = {
+        "task": "tabular-regression",
+        "framework": "xgboost",
+        "data_source": "sql",
+        "serving_runtime": "bentoml",
+    }
     project = made(template, tmp_path_factory.mktemp("e2e") / "a number project", **answers)
     return with_examples(project, "sql", "data/examples.db", label="float64")
 

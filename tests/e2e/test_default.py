@@ -184,6 +184,11 @@ def test_the_server_says_what_it_serves(served: Server) -> None:
     assert "# TYPE" in get(f"{served.url}/metrics")[1]
 
 
+def test_the_server_is_conformant(served: Server, trained: Project) -> None:
+    shown = trained.make("conformance", f"URL={served.url}").stdout
+    assert "rows of the newest test set" in shown
+
+
 @pytest.mark.parametrize(
     ("body", "status", "word"),
     [

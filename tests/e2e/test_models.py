@@ -2,6 +2,7 @@
 the two trains and exports in the environment that is already there.
 """
 
+import csv
 import json
 import os
 import re
@@ -11,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from blueprint import questions
-from blueprint.project import Project, environment
+from blueprint.project import Project, environment, get
 from blueprint.rendering import Renderings
-from blueprint.runs import OWN_TESTS, champion, post
+from blueprint.runs import OWN_TESTS, champion, post, refused
 
 NAME = "digit-recognition"
 ROWS = [
@@ -32,6 +33,7 @@ def answers(project: Project, instances: list[object]) -> list[object]:
         status, refusal, _ = post(server, NAME, {"instances": [{"age": 1, "city": "Mainz"}]})
         assert status == 400, refusal
         assert "instances[0]" in refusal
+        project.make("conformance", f"URL={server.url}")
     predictions: list[object] = json.loads(body)["predictions"]
     return predictions
 
@@ -59,6 +61,41 @@ def test_classes_of_rows_are_learned_by_scikit_learn(table_project: Project) -> 
     assert champion(table_project), output
     for probabilities in answers(table_project, ROWS):  # type: ignore[arg-type]
         assert abs(sum(probabilities) - 1) < 1e-3  # type: ignore[call-overload]
+
+
+def test_a_file_is_scored_as_the_server_scores_its_rows(table_project: Project) -> None:
+    if not champion(table_project):
+        table_project.make("run")
+    rows = [row for row in ROWS for _ in range(2)]
+    for number, row in enumerate(rows):
+        row = {"id": f"{number:03}", **row}
+        rows[number] = row  # what the model does not take is kept
+    source = table_project.path / "data" / "new rows.csv"
+    with source.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    try:
+        shown = table_project.make("batch", f"INPUT={source}", "OUTPUT=build/my scores.csv").stdout
+        with (table_project.path / "build" / "my scores.csv").open(newline="") as file:
+            scores = list(csv.DictReader(file))
+    finally:
+        source.unlink()
+    assert "6 rows scored with version" in shown
+    assert [score["id"] for score in scores] == [f"{number:03}" for number in range(6)]
+    instances = [{name: row[name] for name in ROWS[0]} for row in rows]
+    with table_project.serve() as server:
+        _, body, version = post(server, NAME, {"instances": instances})
+        _, described = get(f"{server.url}/v1/models/{NAME}/metadata")
+    assert f"version {version} " in shown
+    classes = ["cheap", "dear", "fair"]
+    assert all(name in described for name in classes)
+    for score, answer in zip(scores, json.loads(body)["predictions"], strict=True):
+        assert score["prediction"] == classes[answer.index(max(answer))]
+        assert float(score["probability"]) == pytest.approx(max(answer), abs=1e-5)
+    assert "is there already" in refused(
+        table_project, "batch", "INPUT=data/flats.csv", "OUTPUT=build/my scores.csv"
+    )
 
 
 def test_numbers_of_rows_are_learned_by_xgboost(number_project: Project) -> None:

@@ -37,14 +37,18 @@ def main() -> None:
 def run(
     overrides: Overrides = None,
     cache: Annotated[bool, typer.Option(help="reuse results that would not change")] = True,
+    runner: Annotated[str, typer.Option(help="subprocess, or docker: in the image")] = "subprocess",
 ) -> None:
     """Run the training pipeline on this machine; a rejected model is a result, not a failure."""
     from . import settings
     from .targets import local
 
     loaded = settings.load(overrides=overrides or ())
-    local.warm_up()
-    local.run(loaded, cache=cache)
+    if runner not in local.RUNNERS:
+        raise UserError(f"--runner {runner}: expected {' or '.join(local.RUNNERS)}")
+    if runner == "subprocess":
+        local.warm_up()
+    local.run(loaded, cache=cache, runner=runner)
 
 
 @app.command()
@@ -61,13 +65,18 @@ def compile_(
     overrides: Overrides = None,
     output: Annotated[Path, typer.Option(help="where to write")] = Path("build/training.yaml"),
 ) -> None:
-    """Compile the training pipeline to a file that Kubeflow Pipelines takes."""
+    """Compile the pipelines to files that Kubeflow Pipelines takes: training, batch prediction."""
     from . import settings
-    from .targets.compile import compile_pipeline
+    from .targets import images
+    from .targets.compile import compile_batch, compile_pipeline
 
     loaded = settings.load(overrides=overrides or ())
-    compile_pipeline(loaded, output, loaded.pipeline.image)
+    image = images.pipeline_image(loaded)
+    compile_pipeline(loaded, output, image)
     print(output)
+    scoring = output.with_name("batch_prediction.yaml")
+    compile_batch(loaded, scoring, image)
+    print(scoring)
 
 
 @app.command()
@@ -79,16 +88,10 @@ def serve(
     from . import settings
     from .serving import server
 
-    loaded = settings.load(overrides=overrides or ())
-    serving = loaded.serving
-    server.run(
-        serving.store,
-        loaded.registry.name,
-        host=serving.host,
-        port=port or serving.port,
-        workers=serving.workers,
-        body_limit=int(serving.max_body_mb * 2**20),
+    loaded = settings.load(
+        overrides=[*(overrides or ()), *([f"serving.port={port}"] if port else ())]
     )
+    server.run(loaded.serving, loaded.registry.name)
 
 
 @app.command()
@@ -104,6 +107,24 @@ def predict(
     loaded = settings.load()
     local = f"http://{loaded.serving.host}:{port or loaded.serving.port}"
     send(url or local, loaded.registry.name, row)
+
+
+@app.command()
+def batch(
+    input: Annotated[str, typer.Argument(help="a file, folder, glob or URL")],
+    output: Annotated[str, typer.Argument(help="a .parquet or .csv file, or a folder")],
+    overrides: Overrides = None,
+    version: Annotated[Optional[str], typer.Option(help="instead of the one in service")] = None,  # noqa: UP045
+    force: Annotated[bool, typer.Option("--force", help="replace what is there")] = False,
+) -> None:
+    """Score the rows of files with the model in service; a killed run goes on where it was."""
+    from . import settings
+
+    if not (input and output):
+        raise UserError("which rows, and where to? `make batch INPUT=new.csv OUTPUT=scores.csv`")
+    from .targets.batch import run
+
+    run(settings.load(overrides=overrides or ()), input, output, version, force=force)
 
 
 @app.command()
@@ -159,6 +180,59 @@ def rollback(reason: Reason = "") -> None:
     from .targets import promotion
 
     print(promotion.rollback(settings.load(), reason=reason.strip()))
+
+
+@app.command()
+def images(
+    arguments: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(help="for the engine's build"),
+    ] = None,
+) -> None:
+    """Build the images of the pipeline and of the server, tagged with the commit."""
+    from . import settings
+    from .targets import images
+
+    images.build(settings.load(), arguments or ())
+
+
+@app.command()
+def push(
+    registry: Annotated[Optional[str], typer.Option(help="instead of images.registry")] = None,  # noqa: UP045
+) -> None:
+    """Push the images that were built, and print their digests."""
+    from . import settings
+    from .targets import images
+
+    images.push(settings.load(), registry)
+
+
+@app.command()
+def stack(
+    arguments: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(help="for the engine's build"),
+    ] = None,
+) -> None:
+    """Start MLflow, its database and object store, and the model server, in containers."""
+    from . import settings
+    from .targets import stack
+
+    stack.up(settings.load(), arguments or ())
+
+
+@app.command()
+def stack_down(
+    arguments: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(help="--volumes deletes the data too"),
+    ] = None,
+) -> None:
+    """Stop what `stack` started; the data stays."""
+    from . import settings
+    from .targets import stack
+
+    stack.down(settings.load(), arguments or ())
 
 
 @app.command()

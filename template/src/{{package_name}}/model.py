@@ -23,6 +23,7 @@ import numpy as np
 MODEL_FILE = "model.onnx"
 PYFUNC_FOLDER = "pyfunc"
 SIGNATURE_FILE = "signature.json"
+EXAMPLE_FILE = "example.json"
 
 ONNX_TYPES = {
     "tensor(bool)": "bool",

@@ -317,20 +317,67 @@ class Registry(Section):
     name: str
 
 
+class Batching(Section):
+    """Requests that wait for each other, to be predicted together; off while `wait_ms` is 0.
+
+    None waits longer than `wait_ms`, and no batch has more than `max_rows` rows.
+    """
+
+    wait_ms: Annotated[float, Field(ge=0, le=1000)] = 0
+    max_rows: Annotated[int, Field(ge=1)] = 64
+
+
 class Serving(Section):
-    """The HTTP server and the folder it reads models from."""
+    """What answers requests, and the folder it reads models from. See docs/serving.md.
+
+    `threads` is how many cores one prediction uses; by default one, or all if the model is slow.
+    A request may take `timeout_seconds` and have `max_body_mb`; with `max_waiting` predictions
+    under way, one more is sent away.
+    """
 
     store: Path
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
     workers: Annotated[int, Field(ge=1)] = 1
+    threads: Annotated[int, Field(ge=1)] | None = None
     max_body_mb: Annotated[float, Field(gt=0)] = 16
+    timeout_seconds: Annotated[float, Field(gt=0)] = 30
+    max_waiting: Annotated[int, Field(ge=1)] = 64
+    poll_seconds: Annotated[float, Field(gt=0)] = 0.5  # until a deployment is seen
+    batching: Batching = Batching()
+    log_requests: bool = False
+
+
+class Batch(Section):
+    """How many rows are scored in bulk. See docs/batch.md.
+
+    Unset options of CSV are those of `data.files`. A killed run loses at most `part_rows` rows'
+    work. Rows in `quarantine` are kept without a prediction; without it, the first one stops.
+    """
+
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    null_values: list[str] | None = None
+    part_rows: Annotated[int, Field(ge=1)] = 100_000
+    quarantine: bool = False
 
 
 class Pipeline(Section):
-    """The image that runs every step where steps run in containers."""
+    """The image that runs every step where steps run in containers; unset, the one that
+    `make images` built or `make push` pushed last."""
 
-    image: str
+    image: str | None = None
+
+
+class Images(Section):
+    """What the project's two images are called, before `-pipeline` and `-serving`, and where
+    `make push` takes them."""
+
+    prefix: str
+    registry: str | None = None
+
+    def name(self, kind: str) -> str:
+        """The repository of an image, without its registry."""
+        return f"{self.prefix}-{kind}"
 
 
 class Settings(BaseSettings):
@@ -343,7 +390,15 @@ class Settings(BaseSettings):
     gate: Gate = Gate()
     registry: Registry
     serving: Serving
-    pipeline: Pipeline
+    batch: Batch = Batch()
+    pipeline: Pipeline = Pipeline()
+    images: Images
+
+    def scoring(self) -> Batch:
+        """The section `batch`, what it leaves open taken from the source of the training data."""
+        files = self.data.files.model_dump() if self.data.files else {}
+        given = {key: files.get(key) for key in ("separator", "null_values")}
+        return Batch.model_validate(given | self.batch.model_dump(exclude_none=True))
 
     @classmethod
     def settings_customise_sources(  # type: ignore[override]

@@ -1,6 +1,7 @@
 """The registry: MLflow runs, model versions and the alias `champion`. The only use of MLflow."""
 
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -66,6 +67,10 @@ class Registry:
             Path(tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
             # It announces the tables of a new database, which is nobody's mistake.
             logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+        for direction in ("UPLOAD", "DOWNLOAD"):
+            # Files go through the tracking server: the address of its store, which it would hand
+            # out otherwise, is often one that only the server reaches.
+            os.environ.setdefault(f"MLFLOW_ENABLE_PROXY_MULTIPART_{direction}", "false")
         with self._errors("open"):
             self.client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
 

@@ -104,7 +104,7 @@ def validate(
         rules = [
             Rule(name, reason, broken.fill_null(value=False))
             for name, column in declared.items()
-            for reason, broken in _rules(name, column, schema[name])
+            for reason, broken in rules_of(name, column, schema[name])
         ]
         values = [_value(name, declared.get(name, Column()), schema[name], label) for name in names]
         result = pl.LazyFrame(schema=schema).select(values).collect_schema()
@@ -118,8 +118,8 @@ def validate(
         found = Report()
         try:
             for batch in stream(rows):
-                flags = _flag(batch, rules)
-                if fault := None if quarantine else _first_fault(batch, flags, rules, found.rows):
+                flags = flag_rows(batch, rules)
+                if fault := None if quarantine else first_fault(batch, flags, rules, found.rows):
                     raise DataError(f"source {source}: {fault}")
                 good = batch.filter(~flags.select(pl.any_horizontal(pl.all())).to_series())
                 found.add(batch, good, flags, rules)
@@ -155,7 +155,7 @@ def _check_names(
 
 def _value(name: str, column: Column, kind: pl.DataType, label: str) -> pl.Expr:
     """The column in its declared type; a label with declared values is an enumeration of them."""
-    value = _convert(pl.col(name), kind, _target(column, kind))
+    value = convert(pl.col(name), kind, _target(column, kind))
     if name == label and column.values and not kind.is_nested():
         classes = pl.Enum(_allowed(name, column, _target(column, kind)).cast(pl.String))
         value = value.cast(pl.String).cast(classes, strict=False)
@@ -166,7 +166,7 @@ def _target(column: Column, kind: pl.DataType) -> pl.DataType:
     return DTYPES[column.dtype] if column.dtype and not kind.is_nested() else kind
 
 
-def _rules(name: str, column: Column, kind: pl.DataType) -> list[tuple[str, pl.Expr]]:
+def rules_of(name: str, column: Column, kind: pl.DataType) -> list[tuple[str, pl.Expr]]:
     """What can be wrong with a value of this column, as the source gives it."""
     raw, target = pl.col(name), _target(column, kind)
     rules = []
@@ -176,7 +176,7 @@ def _rules(name: str, column: Column, kind: pl.DataType) -> list[tuple[str, pl.E
     if kind.is_nested():
         _check_nested(name, column, kind)
         return rules
-    value = _convert(raw, kind, target)
+    value = convert(raw, kind, target)
     if target != kind:
         if kind.is_temporal() != target.is_temporal() and pl.String() not in (kind, target):
             raise DataError(f"column {name!r} is {str(kind).lower()}, not {column.dtype}")
@@ -213,7 +213,7 @@ def _check_nested(name: str, column: Column, kind: pl.DataType) -> None:
         raise DataError(f"data.columns.{name}: an array has no min, max or values")
 
 
-def _convert(value: pl.Expr, kind: pl.DataType, target: pl.DataType) -> pl.Expr:
+def convert(value: pl.Expr, kind: pl.DataType, target: pl.DataType) -> pl.Expr:
     """`value` as `target`; null where that cannot be."""
     if kind == target:
         return value
@@ -232,7 +232,7 @@ def _convert(value: pl.Expr, kind: pl.DataType, target: pl.DataType) -> pl.Expr:
 
 def _bound(name: str, bound: float | str, target: pl.DataType) -> pl.Expr:
     if isinstance(bound, str) and target.is_temporal():
-        limit = _convert(pl.lit(bound), pl.String(), target)
+        limit = convert(pl.lit(bound), pl.String(), target)
         if pl.select(limit).item() is not None:
             return limit
     elif not isinstance(bound, str) and target.is_numeric():
@@ -244,19 +244,19 @@ def _allowed(name: str, column: Column, target: pl.DataType) -> pl.Series:
     texts = pl.Series(column.values, dtype=pl.String)
     if target.is_nested() or isinstance(target, pl.Enum | pl.Categorical):
         target = pl.String()
-    allowed = pl.select(_convert(pl.lit(texts), pl.String(), target)).to_series()
+    allowed = pl.select(convert(pl.lit(texts), pl.String(), target)).to_series()
     for text, value in zip(texts, allowed, strict=True):
         if value is None:
             raise DataError(f"data.columns.{name}.values: {text!r} is no {str(target).lower()}")
     return allowed
 
 
-def _flag(batch: pl.DataFrame, rules: list[Rule]) -> pl.DataFrame:
+def flag_rows(batch: pl.DataFrame, rules: list[Rule]) -> pl.DataFrame:
     """A column a rule: true for rows that break it."""
     return batch.select(rule.broken.alias(str(index)) for index, rule in enumerate(rules))
 
 
-def _first_fault(
+def first_fault(
     batch: pl.DataFrame, flags: pl.DataFrame, rules: list[Rule], before: int
 ) -> str | None:
     """The rule that the first faulty row breaks, and the first rows that break it, from 1."""
@@ -275,5 +275,5 @@ def _first_fault(
 
 
 def _show(value: object) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())  # an array has lines
     return text if len(text) <= 40 else f"{text[:40]}…"

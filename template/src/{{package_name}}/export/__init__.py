@@ -5,13 +5,14 @@ that has no ONNX form. What is written is proven: it must give the native model'
 or the step fails.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..data import Dataset, Schema
-from ..model import MODEL_FILE, SIGNATURE_FILE, Model, Signature, Tensor, digest
+from ..data import Dataset, Schema, as_instance
+from ..model import EXAMPLE_FILE, MODEL_FILE, SIGNATURE_FILE, Model, Signature, Tensor, digest
 from . import family
 from .errors import ExportError
 
@@ -46,7 +47,9 @@ def export_model(model: Any, data: Dataset, directory: Path) -> str:
         (directory / MODEL_FILE).unlink(missing_ok=True)
         write_pyfunc(native, directory / PYFUNC)
     _write_signature(directory, schema, PYFUNC if reason else MODEL_FILE)
-    _check(native, Model(directory), data)
+    exported = Model(directory)
+    _check(native, exported, data)
+    _write_example(exported, data, directory)
     return reason
 
 
@@ -88,6 +91,18 @@ def _check(native: family.Native, exported: Model, data: Dataset) -> None:
                 f"the exported model differs from the trained one by {difference.max():.2g} on "
                 f"{len(expected)} rows; at most {allowed:.2g} is allowed"
             )
+
+
+def _write_example(exported: Model, data: Dataset, directory: Path) -> None:
+    """Keep the first row as a request with its answer: for warming up, for clients, for tests."""
+    for features, _ in data.batches():
+        inputs = {name: values[:1] for name, values in features.items()}
+        row = as_instance(
+            {name: values[0] for name, values in inputs.items()}, data.schema.features
+        )
+        example = {"instances": [row], "predictions": exported.predict(inputs).tolist()}
+        (directory / EXAMPLE_FILE).write_text(json.dumps(example) + "\n")
+        return
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Compile the training pipeline to one YAML file, the same for every target but for its image."""
+"""Compile each pipeline to one YAML file, the same for every target but for its image."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 from kfp import compiler
 
+from ..pipelines.batch_prediction import batch_prediction_pipeline
 from ..pipelines.training import training_pipeline
 from ..settings import Settings
 
@@ -18,14 +19,30 @@ def parameters(settings: Settings) -> dict[str, Any]:
     return {**sections, "store": str(settings.serving.store)}
 
 
+def batch_parameters(settings: Settings) -> dict[str, Any]:
+    """The arguments of batch prediction that the configuration gives; a run gives the rest."""
+    registry = settings.registry.model_dump(mode="json", exclude_none=True)
+    return {
+        "batch": settings.scoring().model_dump(mode="json", exclude_none=True),
+        "registry": registry,
+    }
+
+
 def compile_pipeline(settings: Settings, path: Path, image: str) -> None:
-    """Write the compiled pipeline, its steps to run in `image`, with `parameters` as defaults."""
+    """Write the training pipeline, its steps to run in `image`, with `parameters` as defaults."""
+    _compile(training_pipeline, settings.registry.name, parameters(settings), path, image)
+
+
+def compile_batch(settings: Settings, path: Path, image: str) -> None:
+    """Write the pipeline of batch prediction, in the same way."""
+    name = f"{settings.registry.name}-batch-prediction"
+    _compile(batch_prediction_pipeline, name, batch_parameters(settings), path, image)
+
+
+def _compile(pipeline: Any, name: str, defaults: dict[str, Any], path: Path, image: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     compiler.Compiler().compile(
-        training_pipeline,
-        str(path),
-        pipeline_name=settings.registry.name,
-        pipeline_parameters=parameters(settings),
+        pipeline, str(path), pipeline_name=name, pipeline_parameters=defaults
     )
     spec = yaml.safe_load(path.read_text())
     for executor in spec["deploymentSpec"]["executors"].values():

@@ -18,20 +18,36 @@ from .display import Display
 STATE = Path(".mlops")
 RUNS = STATE / "runs"
 # Code that no step runs: a change there leaves cached results valid.
-OUTSIDE = ["cli.py", "doctor.py", "drawing.py", "notebook.py", "predict.py", "serving", "targets"]
+# fmt: off
+OUTSIDE = [
+    "batch", "cli.py", "doctor.py", "drawing.py", "notebook.py", "predict.py", "serving", "targets",
+]
+# fmt: on
 STEPS = ["load_data", "train_model", "evaluate_model", "register_model", "deploy_model"]
 FIXED_SOURCES = ("sample", "fashion-mnist")
 LATER = ["steps.train", "export", "evaluation.evaluate"]  # what `warm_up` imports
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONUNBUFFERED": "1"}
 
 
+RUNNERS = ("subprocess", "docker")
+
+
 class RunError(UserError):
     """A run that could not be started, or a step of it that failed."""
 
 
-def run(settings: Settings, *, cache: bool = True) -> Display:
-    """Run the training pipeline and show its progress. Raises `RunError` when a step fails."""
+def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -> Display:
+    """Run the training pipeline and show its progress. Raises `RunError` when a step fails.
+
+    `runner` is one of RUNNERS.
+    """
     with _exclusive():
+        image = f"local/python:{fingerprint()}"  # its tag tells the cache when code has changed
+        if runner == "docker":
+            from . import containers, images
+
+            image = images.current_pipeline_image()
+            containers.check_engine(image)
         import kfp  # takes a second, so it waits until nothing can be refused quickly
         from kfp import local
 
@@ -39,17 +55,20 @@ def run(settings: Settings, *, cache: bool = True) -> Display:
 
         started = datetime.now().strftime("%Y-%m-%d-%H-%M-%S")
         spec, log = RUNS / f"{started}.yaml", RUNS / f"{started}.log"
-        compile_pipeline(settings, spec, image=f"local/python:{fingerprint()}")
+        compile_pipeline(settings, spec, image)
         pipeline = kfp.components.load_component_from_file(str(spec))
         local.init(
-            local.SubprocessRunner(use_venv=False),
+            containers.runner(QUIET)
+            if runner == "docker"
+            else local.SubprocessRunner(use_venv=False),
             pipeline_root=str(RUNS),
             enable_caching=cache,
             cache_root=str(STATE / "cache"),
         )
         display = Display(STEPS, log)
         try:
-            with redirect_stdout(display), _step_environment():
+            steps = containers.exit_codes() if runner == "docker" else _step_environment()
+            with redirect_stdout(display), steps:
                 pipeline(
                     **parameters(settings),
                     revision=revision(),

@@ -35,7 +35,7 @@ def scan(
     not tell it. CSV columns in `texts` stay text. Raises `DataError` when nothing can be read.
     """
     remote = "://" in path
-    found = [path] if remote else _find(path)
+    found = [path] if remote else find(path)
     told = next((kind for name in found if (kind := _format(name))), None)
     kind = format or told or "parquet"
     if kind == "images":
@@ -54,7 +54,7 @@ def scan(
         raise DataError(f"files {path}: {one_line(error)}") from None
 
 
-def _find(path: str) -> list[str]:
+def find(path: str) -> list[str]:
     """The files that a local path, glob or folder means, in order of their names."""
     if Path(path).is_dir():
         names = [str(file) for file in Path(path).rglob("*") if file.is_file()]
@@ -66,7 +66,7 @@ def _find(path: str) -> list[str]:
     if names := [name for name in sorted(names) if Path(name).name[0] not in "._"]:
         return names
     missing = "no such file or folder" if not Path(path).is_dir() else "no files in this folder"
-    raise DataError(f"files {path}: {missing} (data.files.path in config/)")
+    raise DataError(f"files {path}: {missing}")
 
 
 def _format(name: str) -> str | None:

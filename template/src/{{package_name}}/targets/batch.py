@@ -1,0 +1,60 @@
+"""`make batch`: rows in files to files, with the model in service or a registered version."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from .. import store
+from ..batch import BatchError, Summary, score
+from ..model import Model, ModelError
+from ..progress import Ticker
+from ..settings import Settings
+
+
+def run(
+    settings: Settings, source: str, output: str, version: str | None = None, *, force: bool = False
+) -> Summary:
+    """Score, and show how far it is: a bar on a terminal, or else a line at intervals."""
+    with _model(settings, version) as (directory, number):
+        try:
+            model = Model(directory)
+        except ModelError as error:
+            raise BatchError(f"version {number} cannot be loaded: {error}") from None
+        with _progress() as report:
+            summary = score(
+                source, output, model, number, settings.scoring(), force=force, report=report
+            )
+    for line in summary.lines():
+        print(line)
+    return summary
+
+
+@contextmanager
+def _model(settings: Settings, version: str | None) -> Iterator[tuple[Path, str]]:
+    """The model's directory and version, for the length of a `with` block."""
+    if version:
+        from ..tracking import Registry  # it takes a second
+
+        registry = Registry(**settings.registry.model_dump())
+        with registry.model(registry.version(version)) as directory:
+            yield directory, version
+        return
+    current = store.current(settings.serving.store)
+    if current is None:
+        raise BatchError("no model is in service: `make run` makes one, VERSION=3 takes another")
+    yield settings.serving.store / current, current
+
+
+@contextmanager
+def _progress() -> Iterator:
+    if not sys.stdout.isatty():
+        yield Ticker(lambda text: print(text, flush=True))
+        return
+    columns = (BarColumn(), MofNCompleteColumn(), "rows", TimeRemainingColumn())
+    with Progress(*columns, console=Console(), transient=True) as bar:
+        task = bar.add_task("score")
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,40 @@
+"""The server's log: a line for people on a terminal, a JSON object a line anywhere else."""
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from .http import REQUEST_ID
+
+
+class JsonFormatter(logging.Formatter):
+    """`{"time", "level", "message"}`, and `request_id` and more where a request is the reason."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "message": record.getMessage(),
+        }
+        if request_id := REQUEST_ID.get():
+            line["request_id"] = request_id
+        line |= {key: value for key, value in getattr(record, "fields", {}).items() if value}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode()
+
+
+def config() -> dict[str, Any]:
+    """The configuration for `logging.config.dictConfig`."""
+    people = {"format": "%(asctime)s %(levelname)s %(message)s"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": people if sys.stderr.isatty() else {"()": JsonFormatter}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["stderr"], "level": "INFO"},
+        "loggers": {"uvicorn": {"level": "WARNING"}},
+    }

@@ -1,0 +1,33 @@
+"""Stores with the tiny models of a project's tests, and 64 rows with what they answer.
+
+Run by the project's Python: write_models.py FOLDER
+"""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+project = Path.cwd()
+sys.path.insert(0, str(project / "tests"))
+tiny = importlib.import_module("serving.tiny_models")
+[package] = (path.parent.name for path in (project / "src").glob("*/model.py"))
+model = importlib.import_module(f"{package}.model")
+data = importlib.import_module(f"{package}.data")
+
+folder = Path(sys.argv[1])
+for kind, directory, rows in [
+    ("picture", tiny.write_picture_model(folder / "picture" / "1", None), tiny.picture_rows()),
+    ("table", tiny.write_table_model(folder / "table" / "1"), tiny.table_rows()),
+]:
+    exported = model.Model(directory)
+    inputs = {tensor.name: tensor for tensor in exported.signature.inputs}
+    example = {
+        "instances": [
+            data.as_instance({name: array[place] for name, array in rows.items()}, inputs)
+            for place in range(64)
+        ],
+        "predictions": exported.predict(rows).tolist(),
+    }
+    (directory / "example.json").write_text(json.dumps(example))
+    (folder / kind / "current.json").write_text(json.dumps({"version": "1"}))
