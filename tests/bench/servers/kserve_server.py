@@ -24,7 +24,7 @@ class Digits(Model):
             [found] = self.session.run(None, {"image": image})
             output = InferOutput("probabilities", list(found.shape), "FP32")
             output.set_data_from_numpy(found, binary_data=True)
-            return InferResponse(payload.id, "digits", [output])
+            return InferResponse(payload.id or "0", "digits", [output])
         rows = payload["instances"]
         inputs = feed(rows) if isinstance(rows[0], dict) else {"image": np.array(rows, np.uint8)}
         return {"predictions": self.session.run(None, inputs)[0].tolist()}
