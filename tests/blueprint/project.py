@@ -127,25 +127,25 @@ class Project:
             )
 
     @contextlib.contextmanager
-    def serve(self, timeout: float = 60) -> Iterator[Server]:
-        """`make serve`, from the moment /readyz answers 200."""
+    def serve(self, timeout: float = 60, ready: str = "/readyz") -> Iterator[Server]:
+        """`make serve`, from the moment the path `ready` answers 200."""
         port = free_port()
         log = self.path / f".serve-{port}.log"
         process = self.start("serve", f"PORT={port}", log=log)
         server = Server(port, process, log)
         try:
-            wait_until_ready(server, timeout)
+            wait_until_ready(server, timeout, ready)
             yield server
         finally:
             stop(process)
             log.unlink(missing_ok=True)
 
 
-def wait_until_ready(server: Server, timeout: float) -> None:
+def wait_until_ready(server: Server, timeout: float, ready: str) -> None:
     end = time.monotonic() + timeout
     status, reason = 0, ""
     while time.monotonic() < end and server.process.poll() is None:
-        status, reason = get(f"{server.url}/readyz")
+        status, reason = get(server.url + ready)
         if status == 200:
             return
         time.sleep(0.05)

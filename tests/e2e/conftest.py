@@ -43,6 +43,13 @@ def other_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
+def tf_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """TensorFlow Serving as the runtime."""
+    folder = tmp_path_factory.mktemp("e2e") / "a project with tf-serving"
+    return made(template, folder, serving_runtime="tf-serving")
+
+
+@pytest.fixture(scope="session")
 def torch_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """PyTorch, on pictures in a folder."""
     answers = {"framework": "pytorch", "data_source": "files"}

@@ -27,6 +27,7 @@ def check() -> int:
         ("configuration", _configuration, True),
         ("port", _port, False),
         ("model in service", _champion, False),
+        ("container engine", _engine, False),
     ]
     table, failed = Table("", "check", "found"), False
     for name, run, needed in checks:
@@ -87,3 +88,9 @@ def _champion() -> str:
     if version is None:
         raise UserError("none yet: `make run` trains and deploys one")
     return f"version {version}"
+
+
+def _engine() -> str:
+    from .targets.images import find_engine
+
+    return find_engine()

@@ -15,6 +15,7 @@ from ..data import Dataset, Schema, as_instance
 from ..model import EXAMPLE_FILE, MODEL_FILE, SIGNATURE_FILE, Model, Signature, Tensor, digest
 from . import family
 from .errors import ExportError
+from .extra import write_extra
 
 PYFUNC = "pyfunc"
 
@@ -49,6 +50,7 @@ def export_model(model: Any, data: Dataset, directory: Path) -> str:
     _write_signature(directory, schema, PYFUNC if reason else MODEL_FILE)
     exported = Model(directory)
     _check(native, exported, data)
+    write_extra(native, exported, data, directory)
     _write_example(exported, data, directory)
     return reason
 

@@ -1,0 +1,69 @@
+"""The server process: `run` has a container engine run TensorFlow Serving until told to end."""
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from .. import store
+from ..errors import UserError
+from ..settings import Serving
+from ..targets.images import find_engine
+
+DOCKERFILE = "docker/serving.Dockerfile"
+PORT = 8080  # in the container
+
+
+def run(serving: Serving, name: str) -> None:
+    """Serve the store's current model until SIGTERM or Ctrl-C; deployments are followed.
+
+    Raises UserError when no model is deployed, the port is taken, or there is no engine.
+    """
+    version = store.current(serving.store)
+    if version is None:
+        raise UserError("no model is deployed yet: run `make run` first")
+    if not (serving.store / version / "saved_model").is_dir():
+        raise UserError(f"version {version} has no SavedModel: `make run` makes one that has")
+    _check_port(serving.host, serving.port)
+    try:
+        engine = find_engine()
+    except UserError as error:
+        raise UserError(
+            f"TensorFlow Serving runs in a container, and there is none to be had here: {error}"
+        ) from None
+    image = f"{name}-serving:local"
+    build = [engine, "build", "--file", DOCKERFILE, "--tag", image, "."]
+    if subprocess.run(build, check=False).returncode:
+        raise UserError(f"`{engine} build` failed, as it says above")
+    url = f"http://{serving.host}:{serving.port}/v1/models/{name}:predict"
+    print(f"{url} (Ctrl-C stops it)", flush=True)
+    command = [engine, *_run(serving, name, image)]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    os.execvp(command[0], command)  # the engine hands signals on, and ends with the container
+
+
+def _run(serving: Serving, name: str, image: str) -> list[str]:
+    return [
+        "run",
+        "--rm",
+        "--read-only",
+        "--tmpfs=/tmp",
+        "--cap-drop=ALL",
+        f"--user={os.getuid()}:{os.getgid()}",  # the store may be this user's alone
+        f"--publish={serving.host}:{serving.port}:{PORT}",
+        f"--volume={Path(serving.store).resolve()}:/models:ro",
+        f"--env=MODEL_NAME={name}",
+        image,
+    ]
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            hint = f"stop what uses it, or `make serve PORT={port + 1}`"
+            raise UserError(f"cannot listen on {host}:{port} ({error.strerror}): {hint}") from error

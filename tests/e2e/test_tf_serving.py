@@ -1,0 +1,113 @@
+"""TensorFlow Serving as the runtime: `make serve` with stand-ins for the container engine and for
+the model server's program; all between them is real, and so is the conformance suite.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from blueprint.project import Project, Server, environment, get
+from blueprint.runs import Load, champion, post, refused
+
+CLIENTS = Path(__file__).with_name("clients")
+NAME = "digit-recognition"
+# Takes the place of podman: what it would run in a container runs here.
+ENGINE = """#!/bin/sh
+case $1 in
+  run) ;;
+  *) exit 0 ;; # info, build
+esac
+for each; do
+  case $each in
+    --publish=127.0.0.1:*) PORT=${each#--publish=127.0.0.1:}; export PORT=${PORT%%:*} ;;
+    --volume=*:/models:ro) MODELS=${each#--volume=}; export MODELS="${MODELS%:/models:ro}" ;;
+    --env=MODEL_NAME=*) export MODEL_NAME="${each#--env=MODEL_NAME=}" ;;
+  esac
+done
+CONFIG=$PWD/docker/tf-serving exec sh docker/tf-serving/serve.sh
+"""
+
+
+@pytest.fixture
+def engine(tf_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-ins, on PATH."""
+    python = tf_project.path / ".venv" / "bin" / "python"
+    program = CLIENTS / "tensorflow_model_server.py"
+    scripts = {
+        "podman": ENGINE,
+        "tensorflow_model_server": f'#!/bin/sh\nexec "{python}" "{program}" "$@"\n',
+    }
+    for name, text in scripts.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    path = environment()["PATH"]
+    monkeypatch.setenv("PATH", f"{tmp_path}:{path}")
+    monkeypatch.setenv("CONTAINER_ENGINE", "podman")
+
+
+@pytest.fixture
+def trained(tf_project: Project) -> str:
+    """The version in service."""
+    if not champion(tf_project):
+        tf_project.make("run")
+    version = champion(tf_project)
+    assert version
+    return version
+
+
+@pytest.fixture
+def served(tf_project: Project, trained: str, engine: None) -> Iterator[Server]:
+    ready = f"/v1/models/{NAME}"  # it has no /readyz
+    with tf_project.serve(ready=ready) as server:
+        yield server
+
+
+def test_it_is_conformant_where_its_protocol_is_ours(served: Server, tf_project: Project) -> None:
+    shown = tf_project.make("conformance", f"URL={served.url}").stdout
+    assert "held to TensorFlow Serving" in shown
+    assert "rows of the newest test set" in shown
+    assert "TensorFlow Serving: it has no V2 REST" in shown
+
+
+def test_predict_asks_it(served: Server, tf_project: Project) -> None:
+    assert "says" in tf_project.make("predict", f"PORT={served.port}", "ARGS=--row 3").stdout
+
+
+def test_deployments_are_followed_without_a_failed_request(
+    served: Server, tf_project: Project, trained: str
+) -> None:
+    rows = json.loads((tf_project.path / ".mlops/store" / trained / "example.json").read_text())
+    body = {"instances": rows["instances"]}
+    with Load(served, NAME, body) as load:
+        tf_project.make("run", "ARGS=train.seed=2")
+        newest = champion(tf_project)
+        assert newest != trained
+
+        def answering() -> str:
+            status = json.loads(get(f"{served.url}/v1/models/{NAME}")[1])
+            return str(status["model_version_status"][0]["version"])
+
+        end = time.monotonic() + 30
+        while answering() != newest:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    assert {status for status, _ in load.answers} == {200}
+    assert post(served, NAME, body)[0] == 200
+
+
+def test_without_an_engine_it_says_what_to_do(
+    tf_project: Project, trained: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTAINER_ENGINE", "podman-that-is-not-here")
+    line = refused(tf_project, "serve")
+    assert "TensorFlow Serving runs in a container" in line
+
+
+def test_it_checks_itself(tf_project: Project) -> None:
+    tf_project.make("lint")
+    tf_project.make(
+        "test", "ARGS=tests/serving tests/export tests/pipelines tests/test_training.py"
+    )
