@@ -34,7 +34,8 @@ from blueprint.project import Project, environment, free_port, get, stop  # noqa
 BUILD = ROOT / "build"
 PACKAGE = "digit_recognition"
 STEPS = 5
-PAGE = ROOT / "docs" / "reference" / "serving-speed.md"
+REFERENCE = ROOT / "docs" / "reference"
+PAGE = REFERENCE / "serving-speed.md"
 
 
 @dataclass(frozen=True)
@@ -440,13 +441,37 @@ def table(rows: list[Row]) -> str:
 
 
 def save(rows: list[Row]) -> Path:
-    """Write the rows to build/bench.json; rows that were not measured stay as they were."""
+    """Write build/bench.json and the documentation's page; rows not measured stay as they were."""
     path = BUILD / "bench.json"
     path.parent.mkdir(exist_ok=True)
     old = json.loads(path.read_text()) if path.exists() else []
     merged = {each["name"]: each for each in [*old, *map(asdict, rows)]}
     path.write_text(json.dumps(list(merged.values()), indent=2, ensure_ascii=False) + "\n")
+    write_page([Row(**each) for each in merged.values()])
     return path
+
+
+def write_page(rows: list[Row]) -> None:
+    """What was measured, as a table of the documentation."""
+    lines = [
+        "# Targets and what was measured",
+        "",
+        "Written by `nox -s bench`: each row against its reference, in the same run, newest result.",
+        "The servers in detail: [serving-speed.md](serving-speed.md).",
+        "",
+        f"Machine: {serving.machine()}. {time.strftime('%Y-%m-%d')}.",
+        "",
+        "| what | measured | reference | ratio | bar | |",
+        "|---|---:|---|---:|---|---|",
+    ]
+    for each in rows:
+        reference = f"{each.reference}: {each.reference_value:,.2f} {each.unit}"
+        verdict = "" if each.ok else "**missed**"
+        lines.append(
+            f"| {each.name} | {each.value:,.2f} {each.unit} | {reference} | {each.ratio:.2f} "
+            f"| {each.bar} | {verdict} |"
+        )
+    (REFERENCE / "bench.md").write_text("\n".join(lines) + "\n")
 
 
 def say(text: str) -> None:
