@@ -456,7 +456,7 @@ def write_page(rows: list[Row]) -> None:
     lines = [
         "# Targets and what was measured",
         "",
-        "Written by `nox -s bench`: each row against its reference, in the same run, newest result.",
+        "Written by `nox -s bench`: each row against its reference in the same run, the newest.",
         "The servers in detail: [serving-speed.md](serving-speed.md).",
         "",
         f"Machine: {serving.machine()}. {time.strftime('%Y-%m-%d')}.",
