@@ -9,10 +9,11 @@ python -m venv /tmp/uv
 /tmp/uv/bin/pip install --quiet --disable-pip-version-check 'uv==0.13.9'
 /tmp/uv/bin/uv sync --locked --no-install-project --no-default-groups "$@"
 rm -rf /tmp/uv
-# What no program of the project runs: tests, sources, tools that make and convert models, a library
-# for C. It is a fifth of the serving image.
+# What no program of the project runs: tests, sources, tools that make and convert models, libraries
+# for C and its compilers. It is a fifth of the serving image.
 cd .venv/lib/python3*/site-packages
 find . \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.a' \) -delete
 find numpy scipy sklearn -type d -name tests -prune -exec rm -rf {} + 2>/dev/null || true
 rm -rf onnxruntime/transformers onnxruntime/tools onnxruntime/quantization onnxruntime/datasets \
-  onnxruntime/capi/libonnxruntime.so.*
+  onnxruntime/capi/libonnxruntime.so.* clang tensorflow/include tensorflow/xla_aot_runtime_src \
+  torch/include torch/test matplotlib/mpl-data/sample_data

@@ -218,7 +218,7 @@ def stack(
     from . import settings
     from .targets import stack
 
-    stack.up(settings.load(), arguments or ())
+    stack.up(settings.load("stack"), arguments or ())
 
 
 @app.command()
@@ -232,7 +232,7 @@ def stack_down(
     from . import settings
     from .targets import stack
 
-    stack.down(settings.load(), arguments or ())
+    stack.down(settings.load("stack"), arguments or ())
 
 
 @app.command()

@@ -1,13 +1,15 @@
 """The project's images: built from docker/ by the engine at hand, tagged with the commit, pushed.
 
 `build/images.json` remembers what was built and pushed; `make compile` and `make run RUNNER=docker`
-read it.
+read it. Beside it is what is in each image: `build/<kind>.cdx.json`, a CycloneDX SBOM of the lock.
 """
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,11 +17,18 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..settings import Settings
-from .local import fingerprint, revision
+from .local import fingerprint
 
 FILE = Path("build/images.json")
 KINDS = ("pipeline", "serving")
 ENGINES = ("docker", "podman")
+# The groups of pyproject.toml in each image, as docker/<kind>.Dockerfile names them.
+GROUPS = {
+    "pipeline": ("pipeline", "training"),
+    "serving": ("serving",),
+    "tracking": ("tracking",),
+}
+CONTENT = ("config", "docker", "pyproject.toml", "src", "uv.lock")  # what images are made of
 # What a closed network says to pip, uv and every program: docs/images.md.
 NETWORK = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "UV_DEFAULT_INDEX"]
 FROM_ENVIRONMENT = ["PYTHON_IMAGE", *NETWORK]
@@ -28,7 +37,7 @@ SECRETS = {"ca_bundle": "CA_BUNDLE", "netrc": "NETRC"}  # files that variables n
 
 @dataclass(frozen=True)
 class Image:
-    """A built image. `code` is the fingerprint of what it holds; `pushed` its digest reference."""
+    """A built image. `code` is the fingerprint of its steps; `pushed` is its digest reference."""
 
     reference: str
     code: str
@@ -46,18 +55,18 @@ def build(
     engine = find_engine()
     if not Path("uv.lock").exists():
         raise UserError("uv.lock is missing: `make setup` writes it, and the images are made of it")
-    tag, code = _tag(), fingerprint()
-    built = {}
+    tag, code, built = _tag(), fingerprint(), {}
     for kind in kinds:
         reference = f"{settings.images.name(kind)}:{tag}"
         print(f"{reference} …", flush=True)
         start = time.perf_counter()
         _run(engine, [*_build(engine, kind, reference), *arguments, "."])
+        _write_sbom(kind)
         built[kind] = Image(reference, code, _megabytes(engine, reference))
         seconds = time.perf_counter() - start
         print(f"{reference}  {built[kind].megabytes} MB  {seconds:.1f} s", flush=True)
-    if tag.endswith(code):
-        print("there are changes that no commit holds: the tags say -dirty")
+    if _changes():
+        print("there are changes that no commit holds, so the tags say -dirty:", *_changes())
     _remember(recorded() | built)
     return built
 
@@ -70,7 +79,7 @@ def push(settings: Settings, registry: str | None) -> dict[str, Image]:
             "push where? `make push REGISTRY=registry.example.com/team`, or images.registry"
         )
     engine, built = find_engine(), recorded()
-    if not built:
+    if not built.keys() >= {*KINDS}:
         raise UserError("there is nothing to push: run `make images` first")
     pushed = {}
     for kind in KINDS:
@@ -101,8 +110,11 @@ def pipeline_image(settings: Settings) -> str:
         return settings.pipeline.image
     image = recorded().get("pipeline")
     if image:
+        if image.code != fingerprint():
+            old = f"{image.reference} is of other code than the project's: `make images` again"
+            print(f"warning: {old}", file=sys.stderr)
         return image.pushed or image.reference
-    return f"{settings.images.name('pipeline')}:{_tag() if revision() != 'unknown' else 'unbuilt'}"
+    return f"{settings.images.name('pipeline')}:{_tag() if _commit() else 'unbuilt'}"
 
 
 def current_pipeline_image() -> str:
@@ -142,18 +154,60 @@ def _unusable(engine: str) -> str:
 
 
 def _tag() -> str:
-    """The commit, twelve digits of it; with changes, `-dirty-` and the code's fingerprint."""
-    commit = revision()
-    if commit == "unknown":
+    """The commit, twelve digits of it; with changes, `-dirty-` and a hash of what is built."""
+    commit = _commit()
+    if not commit:
         raise UserError("images are tagged with the commit, and there is none: `git commit` first")
-    hash_, dirty, _ = commit.partition("-dirty")
-    return hash_[:12] + (f"-dirty-{fingerprint()}" if dirty else "")
+    return commit[:12] + (f"-dirty-{_content()}" if _changes() else "")
+
+
+def _commit() -> str:
+    """The commit, "" where there is none."""
+    return _ask("git", "rev-parse", "--quiet", "--verify", "HEAD") or ""
+
+
+def _changes() -> list[str]:
+    """The files of images that differ from the commit, or are in none."""
+    listed = _ask("git", "status", "--porcelain", "--untracked-files=all", "--", *CONTENT) or ""
+    return [line.split(maxsplit=1)[1] for line in listed.splitlines()]
+
+
+def _content() -> str:
+    """A hash of what images are made of."""
+    listed = _ask("git", "ls-files", "-co", "--exclude-standard", "--", *CONTENT) or ""
+    digest = hashlib.sha256()
+    for path in map(Path, sorted(listed.splitlines())):
+        if path.is_file():
+            digest.update(f"{path} ".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+def _write_sbom(kind: str) -> None:
+    """Write what the lock puts into an image, with the hash of each file, as CycloneDX."""
+    groups = [option for group in GROUPS[kind] for option in ("--group", group)]
+    command = [_uv(), "export", "--quiet", "--locked", "--format", "cyclonedx1.5"]
+    command += ["--no-default-groups", *groups]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"`uv export` failed: {done.stderr.strip()}")
+    FILE.parent.mkdir(exist_ok=True)
+    (FILE.parent / f"{kind}.cdx.json").write_text(done.stdout)
+
+
+def _uv() -> str:
+    """The uv that started this, as it says, or the one at hand."""
+    return os.environ.get("UV") or shutil.which("uv") or ".tools/bin/uv"
 
 
 def _build(engine: str, kind: str, reference: str) -> list[str]:
-    command = {"docker": ["buildx", "build", "--load"]}.get(engine, ["build"])
+    # Without its own format podman leaves HEALTHCHECK out.
+    command = ["buildx", "build", "--load"] if engine == "docker" else ["build", "--format=docker"]
     command += ["--file", f"docker/{kind}.Dockerfile", "--tag", reference]
-    labels = {"REVISION": revision(), "SOURCE": _source()}
+    labels = {
+        "REVISION": _commit() + ("-dirty" if _changes() else ""),
+        "SOURCE": _source(),
+        "VERSION": reference.rpartition(":")[2],
+    }
     given = {name: os.environ[name] for name in FROM_ENVIRONMENT if os.environ.get(name)}
     for name, value in (labels | given).items():
         command += ["--build-arg", f"{name}={value}"]

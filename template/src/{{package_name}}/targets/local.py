@@ -27,8 +27,6 @@ STEPS = ["load_data", "train_model", "evaluate_model", "register_model", "deploy
 FIXED_SOURCES = ("sample", "fashion-mnist")
 LATER = ["steps.train", "export", "evaluation.evaluate"]  # what `warm_up` imports
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONUNBUFFERED": "1"}
-
-
 RUNNERS = ("subprocess", "docker")
 
 

@@ -1,10 +1,15 @@
-"""`make stack`: MLflow with a database and an object store, and the model server."""
+"""`make stack`: MLflow with a database and an object store, and the model server.
+
+Ports and the folder of models are those of config/stack.yaml, so that `make run ENV=stack` and the
+stack agree.
+"""
 
 import os
 import secrets
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ..errors import UserError
 from ..settings import Settings
@@ -22,9 +27,7 @@ def up(settings: Settings, arguments: Sequence[str] = ()) -> None:
     """
     built = images.build(settings, arguments, KINDS)
     _make_password()
-    Path(settings.serving.store).mkdir(
-        parents=True, exist_ok=True
-    )  # or the engine makes it, as root
+    settings.serving.store.mkdir(parents=True, exist_ok=True)  # or the engine makes it, as root
     variables = _variables(settings, {kind: built[kind].reference for kind in KINDS})
     _compose(variables, "up", "--detach", "--wait", "database", "objects", "tracking")
     _compose(variables, "up", "--detach", "server")
@@ -46,7 +49,8 @@ def _variables(settings: Settings, references: dict[str, str]) -> dict[str, str]
     return {
         "STACK_NAME": settings.images.prefix,
         "SERVING_PORT": str(settings.serving.port),
-        "TRACKING_PORT": os.environ.get("TRACKING_PORT", "5001"),
+        "SERVING_STORE": str(settings.serving.store.resolve()),
+        "TRACKING_PORT": str(urlsplit(settings.registry.tracking_uri).port),
         **given,
     }
 
