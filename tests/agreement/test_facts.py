@@ -72,7 +72,9 @@ def test_every_recipe_is_one_command(project: Path) -> None:
 
 
 def test_the_targets_of_the_design_exist(project: Path) -> None:
-    wanted = "help setup doctor lint format test run compile debug serve predict batch ui report models"
+    wanted = (
+        "help setup doctor lint format test run compile debug serve predict batch ui report models"
+    )
     assert {*wanted.split(), "upgrade", "clean"} <= targets(project)
 
 
