@@ -1,6 +1,7 @@
 """The connection to Kubeflow Pipelines: kfp's own client, and what its errors mean, in one line."""
 
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -72,9 +73,8 @@ class Client(kfp.Client):
         self._context_setting["namespace"] = namespace
 
     def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:
-        return self._healthz_api.healthz_service_get_healthz(
-            _request_timeout=(CONNECT_SECONDS, self.kubeflow.timeout_seconds)
-        )
+        self.guard()  # the constructor of kfp's client asks, too
+        return self._healthz_api.healthz_service_get_healthz()
 
     def check_namespace(self) -> None:
         """Raise a `ClusterError` where one must be named; one's own is known in a pod."""
@@ -83,16 +83,27 @@ class Client(kfp.Client):
                 "this Kubeflow is one for many users: name your profile in kubeflow.namespace"
             )
 
-    def limit_time(self) -> None:
-        """Give every request an end: kfp's client has no setting for it."""
+    def guard(self) -> None:
+        """Give every request an end, and take nothing but JSON for an answer.
+
+        kfp's client has no setting for the one, and reads a page to log in as a model of no values.
+        """
         rest = self._run_api.api_client.rest_client
+        if getattr(rest, "guarded", False):
+            return
         request, limits = rest.request, (CONNECT_SECONDS, self.kubeflow.timeout_seconds)
 
-        def limited(*args: Any, **kwargs: Any) -> Any:
+        def guarded(method: str, url: str, *args: Any, **kwargs: Any) -> Any:
             kwargs["_request_timeout"] = kwargs.get("_request_timeout") or limits
-            return request(*args, **kwargs)
+            answer = request(method, url, *args, **kwargs)
+            if "/apis/v2beta1/" in url and bytes(answer.data).lstrip()[:1] != b"{":
+                raise ClusterError(
+                    f"{self.kubeflow.endpoint}: a web page answers, not Kubeflow Pipelines: "
+                    f"{LOGINS[self.kubeflow.auth]}; or the address lacks /pipeline at its end"
+                )
+            return answer
 
-        rest.request = limited
+        rest.request, rest.guarded = guarded, True
 
     def link(self, page: str) -> str:
         """The address of a page, such as `runs/details/<id>`."""
@@ -110,7 +121,7 @@ def connect(settings: Settings) -> Client:
         raise ClusterError(f"kubeflow.ca: there is no file {kubeflow.ca}")
     with errors(kubeflow):
         client = Client(kubeflow, **_login(kubeflow))
-        client.limit_time()
+        client.guard()
         client.check_namespace()
     return client
 
@@ -140,7 +151,7 @@ def errors(kubeflow: Kubeflow) -> Iterator[None]:
         reason = getattr(error, "reason", None) or error
         if isinstance(reason, urllib3.exceptions.SSLError):
             raise ClusterError(f"{where}: {_tls(reason)}") from None
-        text = str(reason).rpartition(": ")[2].partition(" (")[0]
+        text = re.sub(r"\[.*?\] ", "", str(reason).rpartition(": ")[2].partition(" (")[0])
         raise ClusterError(
             f"{where} does not answer ({text}): check kubeflow.endpoint, the VPN, or that "
             "`kubectl port-forward` is at work"
