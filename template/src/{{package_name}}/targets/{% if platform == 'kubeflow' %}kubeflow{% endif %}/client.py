@@ -15,6 +15,7 @@ from kfp.client.token_credentials_base import TokenCredentialsBase
 
 from ...errors import UserError
 from ...settings import KUBEFLOW_COOKIE, KUBEFLOW_TOKEN, Kubeflow, Settings
+from .readiness import check_access
 
 CONNECT_SECONDS = 10
 LOGINS = {
@@ -111,14 +112,8 @@ class Client(kfp.Client):
 
 
 def connect(settings: Settings) -> Client:
-    """A client that has been answered. Raises `ClusterError`, or a UserError of the settings."""
-    kubeflow = settings.kubeflow
-    if kubeflow is None or kubeflow.endpoint is None:
-        raise ClusterError(
-            "kubeflow.endpoint is not set: name a configuration that has one, such as ENV=staging"
-        )
-    if kubeflow.ca and not kubeflow.ca.expanduser().is_file():
-        raise ClusterError(f"kubeflow.ca: there is no file {kubeflow.ca}")
+    """A client that has been answered. Raises a UserError."""
+    kubeflow = check_access(settings)
     with errors(kubeflow):
         client = Client(kubeflow, **_login(kubeflow))
         client.guard()
@@ -127,15 +122,12 @@ def connect(settings: Settings) -> Client:
 
 
 def _login(kubeflow: Kubeflow) -> dict[str, Any]:
+    """What kfp's client is to be told."""
     if kubeflow.auth in ("token", "in-cluster"):
-        if not kubeflow.token():
-            raise ClusterError(f"{kubeflow.endpoint}: {LOGINS[kubeflow.auth]}")
         return {"credentials": RefreshedToken(kubeflow)}
     if kubeflow.auth == "cookie":
-        if not kubeflow.cookie():
-            raise ClusterError(f"{kubeflow.endpoint}: {LOGINS['cookie']}")
         return {"cookies": kubeflow.cookie()}
-    return {"client_id": kubeflow.client_id} if kubeflow.auth == "iap" else {}
+    return {"client_id": kubeflow.client_id}
 
 
 @contextmanager

@@ -10,19 +10,25 @@ from urllib.parse import urlsplit
 from ... import settings as configuration
 from ...doctor import Check
 from ...errors import UserError
-from ...settings import KUBEFLOW_COOKIE, KUBEFLOW_TOKEN, Kubeflow, Settings
+from ...settings import (
+    IN_CLUSTER_TOKEN,
+    KUBEFLOW_COOKIE,
+    KUBEFLOW_TOKEN,
+    Kubeflow,
+    Settings,
+)
 from .. import images
 from ..local import fingerprint
 
 HERE = ("127.0.0.1", "localhost", "::1", "")
 EXAMPLE = re.compile(r"\bexample(-bucket\b|\.com\b|\.org\b)")
-# What a step that opens an object store of this kind is told by its environment.
+# Where Kubeflow keeps artifacts, and what a step that opens such a store finds in its environment.
 STORES = {
     "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
     "minio": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
     "gs": ("GOOGLE_APPLICATION_CREDENTIALS",),
-    "az": ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"),
 }
+NO_CLUSTER = "this configuration has no cluster: name one that has, such as ENV=staging"
 DOCKER = Path("~/.docker/config.json")
 Finding = Callable[[Settings, Kubeflow], str]
 
@@ -43,14 +49,24 @@ def _bound(run: Finding, loaded: Settings, kubeflow: Kubeflow) -> Callable[[], s
     return lambda: run(loaded, kubeflow)
 
 
+def check_access(loaded: Settings) -> Kubeflow:
+    """The cluster's section, or a UserError that says what its address or its login lacks."""
+    if loaded.kubeflow is None:
+        raise UserError(NO_CLUSTER)
+    _endpoint(loaded, loaded.kubeflow)
+    _login(loaded, loaded.kubeflow)
+    return loaded.kubeflow
+
+
 def problems(loaded: Settings) -> list[str]:
     """What makes a run on the cluster fail for sure, one line each."""
-    if loaded.kubeflow is None:
-        return ["this configuration has no cluster: name one that has, such as ENV=staging"]
+    kubeflow = loaded.kubeflow
+    if kubeflow is None:
+        return [NO_CLUSTER]
     found = []
     for run in (_endpoint, _login, _image, _tracking, _data, _store):
         try:
-            run(loaded, loaded.kubeflow)
+            run(loaded, kubeflow)
         except UserError as error:
             found.append(str(error))
     return found
@@ -69,7 +85,8 @@ def _endpoint(loaded: Settings, kubeflow: Kubeflow) -> str:
 
 def _login(loaded: Settings, kubeflow: Kubeflow) -> str:
     if kubeflow.auth in ("token", "in-cluster") and not kubeflow.token():
-        place = kubeflow.token_file or f"${KUBEFLOW_TOKEN}"
+        pod = IN_CLUSTER_TOKEN if kubeflow.auth == "in-cluster" else f"${KUBEFLOW_TOKEN}"
+        place = kubeflow.token_file or pod
         raise UserError(
             f"kubeflow.auth is {kubeflow.auth}, and there is no token in {place}: `kubectl create "
             "token NAME --audience pipelines.kubeflow.org` makes one"
@@ -146,7 +163,9 @@ def _objects(loaded: Settings, kubeflow: Kubeflow) -> str:
         return "kubeflow.pipeline_root is not set: the installation's own"
     if EXAMPLE.search(root):
         raise UserError("kubeflow.pipeline_root is still the example's: name your bucket, or none")
-    needed = STORES.get(urlsplit(root).scheme, ())
+    needed = STORES.get(urlsplit(root).scheme)
+    if needed is None:
+        raise UserError(f"kubeflow.pipeline_root is {root}: Kubeflow takes {', '.join(STORES)}")
     step = loaded.pipeline.every
     given = {*step.variables, *(name for keys in step.secrets.values() for name in keys.values())}
     missing = [name for name in needed if name not in given]
