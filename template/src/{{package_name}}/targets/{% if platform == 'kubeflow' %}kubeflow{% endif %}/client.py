@@ -155,7 +155,7 @@ def errors(kubeflow: Kubeflow) -> Iterator[None]:
         ) from None
     except Exception as error:
         if type(error).__module__.startswith("google.auth"):
-            raise ClusterError(f"{where}: {LOGINS['iap']} ({error})") from None
+            raise ClusterError(f"{where}: {LOGINS['iap']} ({error.args[0]})") from None
         raise
 
 
