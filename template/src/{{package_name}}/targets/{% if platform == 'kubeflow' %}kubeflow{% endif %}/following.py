@@ -87,22 +87,27 @@ class _Seen:
             if step not in self.started:
                 self.started.add(step)
                 self.display.write(line(step, STARTED) + "\n")
-            self._print(step, run, [*(node.child_tasks or []), *(pod.child_tasks or [])])
+            self._print(step, run, node, pod)
             if node.state in ENDS and step not in self.ended:
                 self._end(step, node, pod)
 
-    def _print(self, step: str, run: Any, children: list[Any]) -> None:
-        """Show what the step has printed since the last time."""
+    def _print(self, step: str, run: Any, node: Any, pod: Any) -> None:
+        """Show what the step has printed since the last time.
+
+        An attempt that fails is no end while another may follow.
+        """
         before = self.printed.get(step, "")
-        text = self._log(step, run, children)
+        text = self._log(step, run, [*(node.child_tasks or []), *(pod.child_tasks or [])])
         if not text.startswith(before):
             return
         for each in text[len(before) :].splitlines(keepends=True):
             if not each.endswith("\n"):
                 break  # the rest of the line is to come
-            self.printed[step] = self.printed.get(step, "") + each
             said = LINE.match(each.rstrip())
             event = said["event"] if said and said["step"] == step else ""
+            if event == FAILED and node.state not in ("FAILED", "ERROR"):
+                break
+            self.printed[step] = self.printed.get(step, "") + each
             if event in (FINISHED, FAILED):
                 self.ended.add(step)
             if event != STARTED:

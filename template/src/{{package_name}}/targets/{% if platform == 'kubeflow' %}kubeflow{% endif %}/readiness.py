@@ -64,7 +64,7 @@ def problems(loaded: Settings) -> list[str]:
     if kubeflow is None:
         return [NO_CLUSTER]
     found = []
-    for run in (_endpoint, _login, _image, _tracking, _data, _store):
+    for run in (_endpoint, _login, _image, _bucket, _tracking, _data, _store):
         try:
             run(loaded, kubeflow)
         except UserError as error:
@@ -157,15 +157,22 @@ def _tracking(loaded: Settings, kubeflow: Kubeflow) -> str:
     return uri
 
 
-def _objects(loaded: Settings, kubeflow: Kubeflow) -> str:
+def _bucket(loaded: Settings, kubeflow: Kubeflow) -> str:
     root = kubeflow.pipeline_root
     if root is None:
-        return "kubeflow.pipeline_root is not set: the installation's own"
+        return ""
     if EXAMPLE.search(root):
         raise UserError("kubeflow.pipeline_root is still the example's: name your bucket, or none")
-    needed = STORES.get(urlsplit(root).scheme)
-    if needed is None:
+    if urlsplit(root).scheme not in STORES:
         raise UserError(f"kubeflow.pipeline_root is {root}: Kubeflow takes {', '.join(STORES)}")
+    return root
+
+
+def _objects(loaded: Settings, kubeflow: Kubeflow) -> str:
+    root = _bucket(loaded, kubeflow)
+    if not root:
+        return "kubeflow.pipeline_root is not set: the installation's own"
+    needed = STORES[urlsplit(root).scheme]
     step = loaded.pipeline.every
     given = {*step.variables, *(name for keys in step.secrets.values() for name in keys.values())}
     missing = [name for name in needed if name not in given]
