@@ -14,7 +14,7 @@ from blueprint.rendering import Renderings, files
 
 SETS = [
     {},
-    {"framework": "sklearn", "data_source": "fashion-mnist", "ci": "none"},
+    {"framework": "sklearn", "data_source": "fashion-mnist", "ci": "none", "platform": "kubeflow"},
     {"python_version": "3.11", "project_slug": "other-name"},
 ]
 CODE = re.compile(r"```\w*\n(.*?)```|`([^`\n]+)`", re.DOTALL)

@@ -23,10 +23,10 @@ Overrides = Annotated[
 ]
 
 
-def main() -> None:
+def main(application: typer.Typer = app) -> None:
     """Run the command line; a `UserError` is one line on standard error and exit code 1."""
     try:
-        app()
+        application()
     except UserError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)

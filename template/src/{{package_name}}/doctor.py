@@ -5,7 +5,7 @@ import platform
 import shutil
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -15,11 +15,13 @@ from . import settings, store
 from .errors import UserError
 
 MIN_FREE_GB = 2
+# What is looked at; a function that says what it found, or raises a UserError; is it needed?
+Check = tuple[str, Callable[[], str], bool]
 
 
-def check() -> int:
+def check(more: Sequence[Check] = ()) -> int:
     """Print the table; return 0 when nothing that is needed is missing, else 1."""
-    checks: list[tuple[str, Callable[[], str], bool]] = [
+    checks: list[Check] = [
         ("Python", _python, True),
         ("git", lambda: _tool("git", "install git: runs record the commit"), False),
         ("disk", _disk, True),
@@ -28,6 +30,7 @@ def check() -> int:
         ("port", _port, False),
         ("model in service", _champion, False),
         ("container engine", _engine, False),
+        *more,
     ]
     table, failed = Table("", "check", "found"), False
     for name, run, needed in checks:
@@ -84,7 +87,10 @@ def _port() -> str:
 
 
 def _champion() -> str:
-    version = store.current(settings.load().serving.store)
+    folder = settings.load().serving.store
+    if folder is None:
+        return "serving.store is not set: the registry's champion"
+    version = store.current(folder)
     if version is None:
         raise UserError("none yet: `make run` trains and deploys one")
     return f"version {version}"

@@ -39,6 +39,12 @@ Dtype = Literal[
 ]
 # fmt: on
 PASSWORD = f"{ENV_PREFIX}DATA__SQL__PASSWORD"
+# What logs in to Kubeflow: read when it is used, and never part of the settings.
+KUBEFLOW_TOKEN, KUBEFLOW_COOKIE = "KUBEFLOW_TOKEN", "KUBEFLOW_COOKIE"
+IN_CLUSTER_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")
+StepName = Literal[
+    "load_data", "train_model", "evaluate_model", "register_model", "deploy_model", "score_rows"
+]
 # In the URL of a database: what is between user and host, and parameters that may hold a secret.
 LOGIN = re.compile(r"^(\w[\w+]*://[^:/?@]*):.*@")
 SECRET = re.compile(r"(?<=[?&])[^=&]*(pass|pwd|token|secret|odbc)[^=&]*=[^&]*", re.IGNORECASE)
@@ -332,10 +338,10 @@ class Serving(Section):
 
     `threads` is how many cores one prediction uses; by default one, or all if the model is slow.
     A request may take `timeout_seconds` and have `max_body_mb`; with `max_waiting` predictions
-    under way, one more is sent away.
+    under way, one more is sent away. Without a `store`, a deployment is the champion's alias alone.
     """
 
-    store: Path
+    store: Path | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
     workers: Annotated[int, Field(ge=1)] = 1
@@ -346,6 +352,12 @@ class Serving(Section):
     poll_seconds: Annotated[float, Field(gt=0)] = 0.5  # until a deployment is seen
     batching: Batching = Batching()
     log_requests: bool = False
+
+    def folder(self) -> Path:
+        """The store, for what cannot do without one."""
+        if self.store is None:
+            raise SettingsError("serving.store is not set: it names the folder to read models from")
+        return self.store
 
 
 class Batch(Section):
@@ -361,11 +373,125 @@ class Batch(Section):
     quarantine: bool = False
 
 
+def _matching(pattern: str, expected: str) -> BeforeValidator:
+    """Hold a text to a pattern, and say in words what is expected."""
+
+    def check(value: Any) -> str:
+        text = str(_as_text(value))
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"expected {expected}")
+        return text
+
+    return BeforeValidator(check)
+
+
+Cores = Annotated[str, _matching(r"\d+(\.\d+)?|\d+m", "a number of cores, such as 2 or 500m")]
+Size = Annotated[str, _matching(r"\d+(Ki|Mi|Gi|Ti|K|M|G|T)", "a size, such as 4Gi")]
+# As Kubernetes has them.
+Name = Annotated[str, _matching(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", "a name in Kubernetes")]
+Variable = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a variable")]
+
+
+class Toleration(Section):
+    """A taint of nodes that a step's pod may run on all the same, in Kubernetes' words."""
+
+    key: str | None = None
+    operator: Literal["Equal", "Exists"] = "Equal"
+    value: str | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+
+    @model_validator(mode="after")
+    def be_whole(self) -> "Toleration":
+        if self.operator == "Exists" and self.value is not None:
+            raise ValueError("operator: Exists takes no value")
+        if self.operator == "Equal" and self.key is None:
+            raise ValueError("operator: Equal needs a key")
+        return self
+
+
+class Step(Section):
+    """What the pod of a step is given on a cluster; a laptop does without. See
+    docs/configuration.md.
+
+    `cpu` is asked for, `memory` is asked for and is the limit. `secrets` names Kubernetes Secrets:
+    {name: {key in it: variable of the step}}. Unset is the cluster's own default.
+    """
+
+    cpu: Cores | None = None
+    memory: Size | None = None
+    gpu: Annotated[int, Field(ge=1)] | None = None
+    gpu_resource: str = "nvidia.com/gpu"
+    shared_memory: Size | None = None
+    node_selector: dict[str, Text] = {}
+    tolerations: list[Toleration] = []
+    variables: dict[Variable, Text] = {}
+    secrets: dict[Name, dict[str, Variable]] = {}
+    image_pull_secrets: list[Name] = []
+    retries: Annotated[int, Field(ge=0)] | None = None
+    timeout_seconds: Annotated[int, Field(gt=0)] | None = None
+    cache: bool | None = None
+
+
 class Pipeline(Section):
-    """The image that runs every step where steps run in containers; unset, the one that
-    `make images` built or `make push` pushed last."""
+    """The image that runs every step where steps run in containers, and what their pods are given.
+
+    `image` unset is the one that `make images` built or `make push` pushed last. `every` is for
+    every step, `steps` adds to it for one. A finished run's pods are kept `ttl_seconds`.
+    """
 
     image: str | None = None
+    every: Step = Step()
+    steps: dict[StepName, Step] = {}
+    ttl_seconds: Annotated[int, Field(ge=0)] | None = None
+
+    def step(self, name: str) -> Step:
+        """What the step is given: `every`, and its own on top."""
+        layers = [self.every, self.steps.get(name, Step())]  # type: ignore[call-overload]
+        given = [layer.model_dump(exclude_unset=True) for layer in layers]
+        return Step.model_validate(_merge(*given))
+
+
+class Kubeflow(Section):
+    """A Kubeflow Pipelines installation: its address, how one logs in, and where runs go.
+
+    `endpoint` is that of the API; `ui` that of the pages, where it is another. `namespace` is the
+    profile's in an installation for many users, else unset. See docs/kubeflow.md.
+    """
+
+    endpoint: Annotated[str, Field(pattern="^https?://")] | None = None
+    ui: Annotated[str, Field(pattern="^https?://")] | None = None
+    namespace: Name | None = None
+    experiment: str | None = None
+    auth: Literal["none", "token", "in-cluster", "cookie", "iap"] = "none"
+    token_file: Path | None = None
+    client_id: str | None = None
+    ca: Path | None = None
+    pipeline_root: str | None = None
+    service_account: Name | None = None
+    poll_seconds: Annotated[float, Field(gt=0)] = 3
+    timeout_seconds: Annotated[float, Field(gt=0)] = 30
+
+    @model_validator(mode="after")
+    def fit_login(self) -> "Kubeflow":
+        if self.token_file and self.auth not in ("token", "in-cluster"):
+            raise ValueError("token_file, but auth is not token")
+        if (self.auth == "iap") != bool(self.client_id):
+            raise ValueError("auth: iap and client_id go together")
+        return self
+
+    def token(self) -> str:
+        """The token as it is now, "" where there is none: from its file, or $KUBEFLOW_TOKEN."""
+        file = self.token_file or (IN_CLUSTER_TOKEN if self.auth == "in-cluster" else None)
+        if file is None:
+            return os.environ.get(KUBEFLOW_TOKEN, "").strip()
+        try:
+            return file.expanduser().read_text().strip()
+        except OSError:
+            return ""
+
+    def cookie(self) -> str:
+        """The cookie of a browser's session, from $KUBEFLOW_COOKIE, "" where there is none."""
+        return os.environ.get(KUBEFLOW_COOKIE, "").strip() if self.auth == "cookie" else ""
 
 
 class Images(Section):
@@ -389,10 +515,11 @@ class Settings(BaseSettings):
     train: dict[str, Scalar] = {}
     gate: Gate = Gate()
     registry: Registry
-    serving: Serving
+    serving: Serving = Serving()
     batch: Batch = Batch()
     pipeline: Pipeline = Pipeline()
     images: Images
+    kubeflow: Kubeflow | None = None
 
     def scoring(self) -> Batch:
         """The section `batch`, what it leaves open taken from the source of the training data."""

@@ -36,17 +36,21 @@ def run(
 @contextmanager
 def _model(settings: Settings, version: str | None) -> Iterator[tuple[Path, str]]:
     """The model's directory and version, for the length of a `with` block."""
-    if version:
+    folder = settings.serving.store
+    if version or folder is None:
         from ..tracking import Registry  # it takes a second
 
         registry = Registry(**settings.registry.model_dump())
-        with registry.model(registry.version(version)) as directory:
-            yield directory, version
+        found = registry.version(version) if version else registry.champion()
+        if found is None:
+            raise BatchError(f"{registry.name} has no champion: VERSION=3 takes a version")
+        with registry.model(found) as directory:
+            yield directory, found.number
         return
-    current = store.current(settings.serving.store)
+    current = store.current(folder)
     if current is None:
         raise BatchError("no model is in service: `make run` makes one, VERSION=3 takes another")
-    yield settings.serving.store / current, current
+    yield folder / current, current
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from kfp import compiler
 from ..pipelines.batch_prediction import batch_prediction_pipeline
 from ..pipelines.training import training_pipeline
 from ..settings import Settings
+from .local import FIXED_SOURCES
+from .pods import with_options
 
 
 def parameters(settings: Settings) -> dict[str, Any]:
@@ -16,7 +18,7 @@ def parameters(settings: Settings) -> dict[str, Any]:
     sections = settings.model_dump(
         mode="json", include={"data", "train", "gate", "registry"}, exclude_none=True
     )
-    return {**sections, "store": str(settings.serving.store)}
+    return {**sections, "store": str(settings.serving.store or "")}
 
 
 def batch_parameters(settings: Settings) -> dict[str, Any]:
@@ -30,13 +32,16 @@ def batch_parameters(settings: Settings) -> dict[str, Any]:
 
 def compile_pipeline(settings: Settings, path: Path, image: str) -> None:
     """Write the training pipeline, its steps to run in `image`, with `parameters` as defaults."""
-    _compile(training_pipeline, settings.registry.name, parameters(settings), path, image)
+    caches = {"load_data": settings.data.source in FIXED_SOURCES}
+    pipeline = with_options(training_pipeline, settings.pipeline, caches)
+    _compile(pipeline, settings.registry.name, parameters(settings), path, image)
 
 
 def compile_batch(settings: Settings, path: Path, image: str) -> None:
     """Write the pipeline of batch prediction, in the same way."""
     name = f"{settings.registry.name}-batch-prediction"
-    _compile(batch_prediction_pipeline, name, batch_parameters(settings), path, image)
+    pipeline = with_options(batch_prediction_pipeline, settings.pipeline)
+    _compile(pipeline, name, batch_parameters(settings), path, image)
 
 
 def _compile(pipeline: Any, name: str, defaults: dict[str, Any], path: Path, image: str) -> None:
@@ -44,7 +49,7 @@ def _compile(pipeline: Any, name: str, defaults: dict[str, Any], path: Path, ima
     compiler.Compiler().compile(
         pipeline, str(path), pipeline_name=name, pipeline_parameters=defaults
     )
-    spec = yaml.safe_load(path.read_text())
+    spec, *platform = yaml.safe_load_all(path.read_text())
     for executor in spec["deploymentSpec"]["executors"].values():
         executor["container"]["image"] = image
-    path.write_text(yaml.safe_dump(spec, sort_keys=False))
+    path.write_text(yaml.safe_dump_all([spec, *platform], sort_keys=False))

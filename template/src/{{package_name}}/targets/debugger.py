@@ -3,6 +3,8 @@
 import pdb
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kfp import dsl
@@ -15,14 +17,20 @@ from .local import revision
 
 def run(settings: Settings) -> None:
     """Load, train and evaluate without KFP, cache or registration; an error opens pdb there."""
-    with tempfile.TemporaryDirectory() as directory:
-        try:
-            call_steps(settings, Path(directory))
-        except Exception as error:
-            print(f"{type(error).__name__}: {error}")
-            if not sys.stdin.isatty():
-                raise
-            pdb.post_mortem(error.__traceback__)
+    with tempfile.TemporaryDirectory() as directory, stopping():
+        call_steps(settings, Path(directory))
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """On a terminal, an error inside is printed, and pdb stops where it was raised."""
+    try:
+        yield
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}")
+        if not sys.stdin.isatty():
+            raise
+        pdb.post_mortem(error.__traceback__)
 
 
 def call_steps(settings: Settings, directory: Path) -> bool:

@@ -20,7 +20,8 @@ RUNS = STATE / "runs"
 # Code that no step runs: a change there leaves cached results valid.
 # fmt: off
 OUTSIDE = [
-    "batch", "cli.py", "doctor.py", "drawing.py", "notebook.py", "predict.py", "serving", "targets",
+    "batch", "cli.py", "cluster.py", "doctor.py", "drawing.py", "notebook.py", "predict.py",
+    "serving", "targets",
 ]
 # fmt: on
 STEPS = ["load_data", "train_model", "evaluate_model", "register_model", "deploy_model"]

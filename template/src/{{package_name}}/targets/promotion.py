@@ -38,12 +38,12 @@ def promote(settings: Settings, number: str, *, force: bool = False, reason: str
         if not version.champion:
             tags = promotion_tags(_user(), reason or "by hand", forced=forced)
             registry.promote(number, over=champion, tags=tags)
-        deploy(model, number, settings.serving.store)
+        served = _serve(settings, model, number)
     if version.champion:
-        return f"version {number} is the champion already, and in service"
+        return f"version {number} is the champion already{served}"
     after = f" after version {champion.number}" if champion else ""
     though = f", though the gate rejected it: {reason}" if forced else ""
-    return f"version {number} is the champion{after}, and in service{though}"
+    return f"version {number} is the champion{after}{served}{though}"
 
 
 def rollback(settings: Settings, *, reason: str = "") -> str:
@@ -65,8 +65,16 @@ def rollback(settings: Settings, *, reason: str = "") -> str:
     with _usable(registry, registry.version(number)) as model:
         tags = promotion_tags(_user(), why)
         registry.promote(number, over=champion, tags=tags, before=earlier)
-        deploy(model, number, settings.serving.store)
-    return f"version {number} is the champion again, and in service: {why}"
+        served = _serve(settings, model, number)
+    return f"version {number} is the champion again{served}: {why}"
+
+
+def _serve(settings: Settings, model: Path, number: str) -> str:
+    """Put the model into the store, where there is one; return what was done, in words."""
+    if settings.serving.store is None:
+        return ""
+    deploy(model, number, settings.serving.store)
+    return ", and in service"
 
 
 @contextmanager

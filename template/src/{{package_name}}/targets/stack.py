@@ -27,7 +27,7 @@ def up(settings: Settings, arguments: Sequence[str] = ()) -> None:
     """
     built = images.build(settings, arguments, KINDS)
     _make_password()
-    settings.serving.store.mkdir(parents=True, exist_ok=True)  # or the engine makes it, as root
+    settings.serving.folder().mkdir(parents=True, exist_ok=True)  # or the engine makes it, as root
     variables = _variables(settings, {kind: built[kind].reference for kind in KINDS})
     _compose(variables, "up", "--detach", "--wait", "database", "objects", "tracking")
     _compose(variables, "up", "--detach", "server")

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-from pathlib import Path
 
 from .. import store
 from ..errors import UserError
@@ -20,10 +19,11 @@ def run(serving: Serving, name: str) -> None:
 
     Raises UserError when no model is deployed, the port is taken, or there is no engine.
     """
-    version = store.current(serving.store)
+    folder = serving.folder()
+    version = store.current(folder)
     if version is None:
         raise UserError("no model is deployed yet: run `make run` first")
-    if not (serving.store / version / "saved_model").is_dir():
+    if not (folder / version / "saved_model").is_dir():
         raise UserError(f"version {version} has no SavedModel: `make run` makes one that has")
     _check_port(serving.host, serving.port)
     try:
@@ -53,7 +53,7 @@ def _run(serving: Serving, name: str, image: str) -> list[str]:
         "--cap-drop=ALL",
         f"--user={os.getuid()}:{os.getgid()}",  # the store may be this user's alone
         f"--publish={serving.host}:{serving.port}:{PORT}",
-        f"--volume={Path(serving.store).resolve()}:/models:ro",
+        f"--volume={serving.folder().resolve()}:/models:ro",
         f"--env=MODEL_NAME={name}",
         image,
     ]

@@ -1,0 +1,1 @@
+"""Kubeflow Pipelines: the same pipeline submitted, followed, scheduled and debugged."""
