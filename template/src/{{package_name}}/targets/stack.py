@@ -49,7 +49,7 @@ def _variables(settings: Settings, references: dict[str, str]) -> dict[str, str]
     return {
         "STACK_NAME": settings.images.prefix,
         "SERVING_PORT": str(settings.serving.port),
-        "SERVING_STORE": str(settings.serving.store.resolve()),
+        "SERVING_STORE": str(settings.serving.folder().resolve()),
         "TRACKING_PORT": str(urlsplit(settings.registry.tracking_uri).port),
         **given,
     }
