@@ -20,7 +20,7 @@ LATER = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3]) + r")
 MACHINE = re.compile(r"(?<![\w.])/(root|home/\w+|work|Users/\w+)/|" + "/tmp" + "/")
 # Folders whose files speak of a container, which has these folders on every machine.
 CONTAINERS = ("template/docker/", "tests/images/")
-CONTAINERS_OWN = re.compile("/tmp" + "/|/ro" + "ot/[.]?[a-z]+")
+CONTAINERS_OWN = re.compile("/tmp" + "/|/ro" + r"ot/\\?[.]?[a-z]+")
 INDEX_HOST = re.compile(r"https?://[^\s\"'>)]*/simple\b|--(extra-)?index[-]url|--find[-]links")
 
 
