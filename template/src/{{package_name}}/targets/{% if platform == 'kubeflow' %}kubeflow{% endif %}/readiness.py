@@ -188,7 +188,10 @@ def _data(loaded: Settings, kubeflow: Kubeflow) -> str:
         raise UserError(
             f"data.files.path is {files.path}, on this machine: put the files into a bucket"
         )
-    return loaded.data.origin() if loaded.data.source != "sql" else "sql"
+    sql = loaded.data.sql
+    if loaded.data.source == "sql" and sql and (sql.url or "").startswith("sqlite"):
+        raise UserError(f"data.sql.url is {sql.url}, on this machine: name a database's server")
+    return f"source {loaded.data.source}"
 
 
 def _store(loaded: Settings, kubeflow: Kubeflow) -> str:
