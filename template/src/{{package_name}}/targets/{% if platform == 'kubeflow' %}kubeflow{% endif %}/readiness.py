@@ -160,7 +160,7 @@ def _tracking(loaded: Settings, kubeflow: Kubeflow) -> str:
 def _bucket(loaded: Settings, kubeflow: Kubeflow) -> str:
     root = kubeflow.pipeline_root
     if root is None:
-        return ""
+        return "the installation's own bucket (kubeflow.pipeline_root)"
     if EXAMPLE.search(root):
         raise UserError("kubeflow.pipeline_root is still the example's: name your bucket, or none")
     if urlsplit(root).scheme not in STORES:
@@ -169,19 +169,17 @@ def _bucket(loaded: Settings, kubeflow: Kubeflow) -> str:
 
 
 def _objects(loaded: Settings, kubeflow: Kubeflow) -> str:
-    root = _bucket(loaded, kubeflow)
-    if not root:
-        return "kubeflow.pipeline_root is not set: the installation's own"
-    needed = STORES[urlsplit(root).scheme]
+    needed = STORES.get(urlsplit(kubeflow.pipeline_root or "").scheme, ())
     step = loaded.pipeline.every
     given = {*step.variables, *(name for keys in step.secrets.values() for name in keys.values())}
     missing = [name for name in needed if name not in given]
     if missing and not kubeflow.service_account:
         raise UserError(
-            f"{root}: no step is given {' and '.join(missing)}: name a Secret in "
-            "pipeline.every.secrets, or a kubeflow.service_account that may open the bucket"
+            f"steps are given no {' and '.join(missing)}: right while Kubeflow's own ConfigMap "
+            "kfp-launcher opens the bucket, and no step does; else name a Secret in "
+            "pipeline.every.secrets, or a kubeflow.service_account that the cloud knows"
         )
-    return root
+    return f"service account {kubeflow.service_account}" if missing else ", ".join(needed) or "–"
 
 
 def _data(loaded: Settings, kubeflow: Kubeflow) -> str:
@@ -190,7 +188,10 @@ def _data(loaded: Settings, kubeflow: Kubeflow) -> str:
         raise UserError(
             f"data.files.path is {files.path}, on this machine: put the files into a bucket"
         )
-    return loaded.data.origin() if loaded.data.source != "sql" else "sql"
+    sql = loaded.data.sql
+    if loaded.data.source == "sql" and sql and (sql.url or "").startswith("sqlite"):
+        raise UserError(f"data.sql.url is {sql.url}, on this machine: name a database's server")
+    return f"source {loaded.data.source}"
 
 
 def _store(loaded: Settings, kubeflow: Kubeflow) -> str:
@@ -208,7 +209,8 @@ ROWS: list[tuple[str, Finding, bool]] = [
     ("namespace", _namespace, False),
     ("pipeline's image", _image, True),
     ("image registry", _registry, False),
-    ("artifacts", _objects, True),
+    ("artifacts", _bucket, True),
+    ("credentials of steps", _objects, False),
     ("tracking server", _tracking, True),
     ("data", _data, True),
     ("deployment", _store, True),
