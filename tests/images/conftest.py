@@ -37,6 +37,13 @@ class Built:
     def reference(self, kind: str) -> str:
         return str(self.images[kind]["reference"])
 
+    def make(self, *arguments: str, variables: dict[str, str]) -> str:
+        """`make ARGUMENTS` with variables in its environment; what it printed."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            return self.project.make(*arguments, timeout=900).stdout
+
     def make_images(self, *more: str) -> str:
         """`make images`; what it printed."""
         options = " ".join([self.arguments, "--progress=plain"])
