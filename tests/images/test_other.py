@@ -170,6 +170,7 @@ def test_a_closed_network_leaves_nothing_in_a_layer(
         assert not [mark for mark in marks if mark in content], name
         assert not re.search(engine.LEFT, f"/{name}"), name
     assert searched > 1000
+    docker("image", "rm", "--force", reference)
 
 
 def test_podman_builds_the_same_files(other: Any, tmp_path: Path) -> None:
