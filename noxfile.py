@@ -32,7 +32,7 @@ def pytest(session: nox.Session, *folders: str) -> None:
 
 @nox.session(python=PYTHON)
 def tests(session: nox.Session) -> None:
-    """Everything the README promises: the five sessions below in one, two files at a time."""
+    """Everything the README promises: the six sessions below in one, two files at a time."""
     install(session, "tests")
     sharing = ("-n", "2", "--dist", "loadfile")  # a file's tests share what they set up
     session.run("python", "-m", "pytest", *sharing, *session.posargs, env=ENV)
@@ -69,6 +69,12 @@ def e2e(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def images(session: nox.Session) -> None:
+    """A project's images, built and run; skipped, with the reason, where no container engine is."""
+    pytest(session, "tests/images")
+
+
+@nox.session(python=PYTHON)
 def demo(session: nox.Session) -> None:
     """Scaffold a project, train it, serve it, ask it for a prediction: with the time of each."""
     install(session, "demo")
@@ -82,7 +88,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("yamllint", "--strict", "copier.yml", "questions", "mkdocs.yml", ".github")
-    session.run("shellcheck", ".ci/run")
+    session.run("shellcheck", ".ci/run", "tests/images/standins/postgres.sh")
     session.run("zizmor", "--offline", "--quiet", ".github/workflows")
 
 

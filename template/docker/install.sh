@@ -3,7 +3,9 @@
 # The arguments are the dependency groups.
 set -eu
 if [ -s /run/secrets/ca_bundle ]; then
-  export SSL_CERT_FILE=/run/secrets/ca_bundle PIP_CERT=/run/secrets/ca_bundle
+  # The last one too: where a base image sets it, pip prefers it to its own.
+  export SSL_CERT_FILE=/run/secrets/ca_bundle PIP_CERT=/run/secrets/ca_bundle \
+    REQUESTS_CA_BUNDLE=/run/secrets/ca_bundle
 fi
 python -m venv /tmp/uv
 /tmp/uv/bin/pip install --quiet --disable-pip-version-check 'uv==0.13.9'

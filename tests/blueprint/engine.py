@@ -19,6 +19,8 @@ import pytest
 REQUIRED = "REQUIRE_ENGINE"
 # Where no registry is: an image in the engine that is as good as python:X.Y-slim.
 STANDIN = "STANDIN_PYTHON"
+# What a build may leave behind.
+LEFT = r"/(\.cache|pip|uv)/|/var/lib/apt/lists/.+|/root/\.netrc|/run/secrets/."
 # As a cluster that trusts nobody runs a container: docs/images.md of a project.
 RESTRICTED = (
     "--read-only",

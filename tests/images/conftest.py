@@ -37,6 +37,13 @@ class Built:
     def reference(self, kind: str) -> str:
         return str(self.images[kind]["reference"])
 
+    def make(self, *arguments: str, variables: dict[str, str]) -> str:
+        """`make ARGUMENTS` with variables in its environment; what it printed."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            return self.project.make(*arguments, timeout=900).stdout
+
     def make_images(self, *more: str) -> str:
         """`make images`; what it printed."""
         options = " ".join([self.arguments, "--progress=plain"])
@@ -62,8 +69,12 @@ def pytest_runtest_logstart(location: tuple[str, int | None, str]) -> None:
     print(f"\n  {location[2]} ", end="", flush=True)
 
 
-def build(template: Path, folder: Path, **answers: str) -> Built:
-    """A project from the working tree with a champion and images, all of it committed."""
+@contextlib.contextmanager
+def build(template: Path, folder: Path, **answers: str) -> Iterator[Built]:
+    """A project from the working tree with a champion and images, all of it committed.
+
+    What it built leaves the engine when the block ends; the cache of its builds stays.
+    """
     engine.need_engine()
     project = Project(rendering.render(template, folder, **answers))
     rendering.git(project.path, "init", "-q", "-b", "main")
@@ -77,21 +88,28 @@ def build(template: Path, folder: Path, **answers: str) -> Built:
     said = built.make_images()
     print(f"\nmake images: {time.perf_counter() - start:.0f} s")
     print("\n".join(line for line in said.splitlines() if re.search(r"\d MB ", line)))
-    return built
+    try:
+        yield built
+    finally:
+        tag = rendering.git(project.path, "rev-parse", "HEAD")[:12]
+        listed = docker("image", "ls", "--format={{.Repository}}:{{.Tag}}").splitlines()
+        docker("image", "rm", "--force", *[name for name in listed if f":{tag}" in name])
 
 
 @pytest.fixture(scope="session")
-def default(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def default(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     """The default project: TensorFlow, pictures, the lean server."""
-    return build(template, tmp_path_factory.mktemp("images") / "a default project")
+    with build(template, tmp_path_factory.mktemp("images") / "a default project") as built:
+        yield built
 
 
 @pytest.fixture(scope="session")
-def other(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def other(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     """scikit-learn, a table, BentoML."""
     folder = tmp_path_factory.mktemp("images") / "another project"
-    answers = {"framework": "sklearn", "task": "tabular-classification"}
-    return build(template, folder, **answers, serving_runtime="bentoml", project_slug="other")
+    answers = {"framework": "sklearn", "task": "tabular-classification", "project_slug": "other"}
+    with build(template, folder, **answers, serving_runtime="bentoml") as built:
+        yield built
 
 
 @contextlib.contextmanager

@@ -189,6 +189,12 @@ def test_shell_scripts_pass_shellcheck(project: Path) -> None:
         run(project, "shellcheck", *scripts)
 
 
+def test_dockerfiles_pass_hadolint(project: Path) -> None:
+    dockerfiles = [str(path) for path in files(project) if path.suffix == ".Dockerfile"]
+    assert len(dockerfiles) >= 2
+    run(project, "hadolint", *dockerfiles)
+
+
 def test_an_executable_is_a_script_and_a_script_executable(project: Path) -> None:
     for name, text in texts(project).items():
         assert text.startswith("#!") == os.access(project / name, os.X_OK), name

@@ -5,5 +5,6 @@ RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends postgre
     && ln -s /usr/lib/postgresql/*/bin/* /usr/local/bin/ || true
 COPY postgres.sh /entrypoint.sh
 USER postgres
+STOPSIGNAL SIGINT
 VOLUME /var/lib/postgresql
 ENTRYPOINT ["sh", "/entrypoint.sh"]

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 set -eu
 data=/var/lib/postgresql/data
 if [ ! -d "$data" ]; then
