@@ -72,8 +72,9 @@ def table_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="session")
 def number_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """XGBoost behind BentoML, on numbers to predict in a database, with texts and gaps."""
+    """XGBoost behind BentoML and on Kubeflow, on numbers to predict in a database, with gaps."""
     answers = {
+        "platform": "kubeflow",
         "task": "tabular-regression",
         "framework": "xgboost",
         "data_source": "sql",
