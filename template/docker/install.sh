@@ -7,10 +7,14 @@ if [ -s /run/secrets/ca_bundle ]; then
   export SSL_CERT_FILE=/run/secrets/ca_bundle PIP_CERT=/run/secrets/ca_bundle \
     REQUESTS_CA_BUNDLE=/run/secrets/ca_bundle
 fi
-python -m venv /tmp/uv
-/tmp/uv/bin/pip install --quiet --disable-pip-version-check 'uv==0.13.9'
-/tmp/uv/bin/uv sync --locked --no-install-project --no-default-groups "$@"
-rm -rf /tmp/uv
+if [ -s /run/secrets/netrc ]; then
+  export NETRC=/run/secrets/netrc
+fi
+export PIP_CACHE_DIR=/cache/pip UV_CACHE_DIR=/cache/uv
+python -m venv /opt/uv
+/opt/uv/bin/pip install --quiet --disable-pip-version-check 'uv==0.13.9'
+/opt/uv/bin/uv sync --locked --no-install-project --no-default-groups "$@"
+rm -rf /opt/uv
 # What no program of the project runs: tests, sources, tools that make and convert models, libraries
 # for C and its compilers. It is a fifth of the serving image.
 cd .venv/lib/python3*/site-packages

@@ -20,7 +20,7 @@ REQUIRED = "REQUIRE_ENGINE"
 # Where no registry is: an image in the engine that is as good as python:X.Y-slim.
 STANDIN = "STANDIN_PYTHON"
 # What a build may leave behind.
-LEFT = r"/(\.cache|pip|uv)/|/var/lib/apt/lists/.+|/root/\.netrc|/run/secrets/."
+LEFT = r"/(\.cache|pip|uv)/|/var/lib/apt/lists/.+|/\.netrc$|/run/secrets/."
 # As a cluster that trusts nobody runs a container: docs/images.md of a project.
 RESTRICTED = (
     "--read-only",
