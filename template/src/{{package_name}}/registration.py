@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from . import sbom
 from .card import Evidence, write_card
 from .data import Dataset, as_instance
 from .model import Model
@@ -104,7 +105,7 @@ def _write_card(
     verdict: Mapping[str, Any],
     lock: str,
 ) -> None:
-    """Add the cards to the files of the version's run, and the short one to its description."""
+    """Add the cards and the SBOM to the files of the version's run, and describe it in short."""
     model = Model(model_path)
     request, answer = _example(model, test)
     size = sum(file.stat().st_size for file in model_path.rglob("*") if file.is_file())
@@ -123,6 +124,8 @@ def _write_card(
             picture=pictures[0] if pictures else None,
         )
         short = write_card(Path(written), evidence)
+        packages = sbom.installed(registry.name, version.number)
+        (Path(written) / sbom.FILE).write_text(packages)
         registry.log_files(version.run_id, Path(written))
     registry.annotate(version.number, {}, description=short)
 

@@ -232,7 +232,8 @@ def _lineage(evidence: Evidence) -> Section:
         ("Environment: SHA-256 of uv.lock", evidence.lock),
         ("Python", evidence.training.python),
     ]
-    return Section("Lineage", [Table(("Origin", "Value"), rows)])
+    packages = Link("sbom.cdx.json", "The installed packages, as CycloneDX")
+    return Section("Lineage", [Table(("Origin", "Value"), rows), packages])
 
 
 def _columns(signature: Signature) -> Section:
