@@ -152,6 +152,7 @@ def test_the_suite_finds_what_is_wrong(project: Project, picture: Server, stores
         "test_a_bad_request_is_refused_and_the_field_named[no inputs]",
         *(f"test_predictions_are_those_of_the_model[{rows}]" for rows in (1, 2, 7, 64)),
         "test_a_bare_value_is_an_instance_where_the_model_has_one_input",
+        "test_bare_values_and_objects_may_be_in_one_request",
         "test_columns_may_come_in_any_order",
         "test_other_keys_of_the_body_are_ignored",
         "test_the_content_type_does_not_matter[text/plain]",

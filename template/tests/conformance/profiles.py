@@ -36,10 +36,13 @@ PROFILES = {
             "test_readyz": "it has no /readyz: a model's status says whether it is ready",
             "test_the_metadata_hold_the_signature": "its metadata are TensorFlow's SignatureDef",
             "test_an_answer_names_the_version": "only the status names the version",
+            "test_bare_values_and_objects_may_be_in_one_request": "it takes either",
             "test_the_refusal_names_the_field": _TF_MESSAGES,
             "test_get_is_no_way_to_predict": "it calls the request malformed",
         },
-        tolerance=1e-6,  # another program computes: TensorFlow instead of ONNX Runtime
+        # Another program computes: TensorFlow instead of ONNX Runtime. The sample's model is 4e-7
+        # off; a larger one adds up more of it.
+        tolerance=1e-5,
         metrics="/monitoring/prometheus/metrics",
         counter=":tensorflow:serving:request_count",
     ),
