@@ -9,6 +9,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from .model import SIGNATURE_FILE
+
 CURRENT = "current.json"
 KEEP = 3
 
@@ -31,6 +33,11 @@ def deploy(model: str | Path, version: str, store: str | Path) -> None:
             staged = Path(new) / version
             shutil.copytree(model, staged)
             staged.replace(target)
+        elif _signature(target) == _signature(Path(model)):
+            # The same model, exported to more files since: what is there stays, as it is in use.
+            for part in Path(model).iterdir():
+                if not (target / part.name).exists():
+                    _copy(part, Path(new) / part.name).replace(target / part.name)
         pointer = Path(new) / CURRENT
         pointer.write_text(json.dumps({"version": version}) + "\n")
         pointer.replace(store / CURRENT)
@@ -38,6 +45,15 @@ def deploy(model: str | Path, version: str, store: str | Path) -> None:
     for old in versions[:-KEEP]:
         if old != target:
             shutil.rmtree(old)
+
+
+def _signature(model: Path) -> str | None:
+    file = model / SIGNATURE_FILE
+    return file.read_text() if file.exists() else None
+
+
+def _copy(source: Path, target: Path) -> Path:
+    return Path((shutil.copytree if source.is_dir() else shutil.copy)(source, target))
 
 
 def _number(path: Path) -> int:
