@@ -31,6 +31,7 @@ def predict(url: str, name: str, row: int | None = None) -> None:
     body = json.dumps({"instances": [as_instance(values, schema.features)]}).encode()
     answer, version = _post(f"{url}/v1/models/{name}:predict", body)
     took = f"in {(time.perf_counter() - begin) * 1000:.1f} ms"
+    version = version or _in_service(f"{url}/v1/models/{name}")
     prediction = _prediction(answer, schema)
     color = use_color(sys.stdout)
     print(_draw(values, color))
@@ -76,10 +77,20 @@ def _post(url: str, body: bytes) -> tuple[Any, str]:
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response), response.headers.get("X-Model-Version", "?")
+            return json.load(response), response.headers.get("X-Model-Version", "")
     except urllib.error.HTTPError as error:
         raise UserError(f"{url} answered {error.code}: {error.read().decode()[:300]}") from None
     except OSError as error:
         reason = getattr(error, "reason", error)
         text = f"no server answers at {url} ({reason}): start `make serve` first"
         raise UserError(text) from None
+
+
+def _in_service(url: str) -> str:
+    """The version that the model's status names: answers of TensorFlow Serving name none."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response:
+            states = json.load(response)["model_version_status"]
+        return next(str(each["version"]) for each in states if each["state"] == "AVAILABLE")
+    except (OSError, ValueError, KeyError, TypeError, StopIteration):
+        return "?"
