@@ -60,6 +60,8 @@ class Models:
         [(name, spec)] = function.structured_input_signature[1].items()
         if not isinstance(rows, list) or not rows:
             raise RefusedError(400, "JSON Value: expected a non-empty list of instances")
+        if len({isinstance(row, dict) for row in rows}) > 1:
+            raise RefusedError(400, "JSON Value: instances are objects or bare values, not both")
         try:
             values = [_only(row, name) if isinstance(row, dict) else row for row in rows]
             array = np.array(values)
