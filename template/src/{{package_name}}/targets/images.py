@@ -22,16 +22,11 @@ from .local import fingerprint
 FILE = Path("build/images.json")
 KINDS = ("pipeline", "serving")
 ENGINES = ("docker", "podman")
-# The groups of pyproject.toml in each image, as docker/<kind>.Dockerfile names them.
-GROUPS = {
-    "pipeline": ("pipeline", "training"),
-    "serving": ("serving",),
-    "tracking": ("tracking",),
-}
 CONTENT = ("config", "docker", "pyproject.toml", "src", "uv.lock")  # what images are made of
 # What a closed network says to pip, uv and every program: docs/images.md.
 NETWORK = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "UV_DEFAULT_INDEX"]
-FROM_ENVIRONMENT = ["PYTHON_IMAGE", *NETWORK]
+TRAINING = "TRAINING_GROUP"  # another group than `training`, for a GPU
+FROM_ENVIRONMENT = ["PYTHON_IMAGE", TRAINING, *NETWORK]
 SECRETS = {"ca_bundle": "CA_BUNDLE", "netrc": "NETRC"}  # files that variables name
 
 
@@ -184,9 +179,9 @@ def _content() -> str:
 
 def _write_sbom(kind: str) -> None:
     """Write what the lock puts into an image, with the hash of each file, as CycloneDX."""
-    groups = [option for group in GROUPS[kind] for option in ("--group", group)]
     command = [_uv(), "export", "--quiet", "--locked", "--format", "cyclonedx1.5"]
-    command += ["--no-default-groups", *groups]
+    command += ["--no-default-groups", "--group", kind]  # as docker/<kind>.Dockerfile has it
+    command += ["--group", os.environ.get(TRAINING) or "training"] if kind == "pipeline" else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f"`uv export` failed: {done.stderr.strip()}")
