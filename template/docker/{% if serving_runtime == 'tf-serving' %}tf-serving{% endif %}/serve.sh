@@ -39,7 +39,8 @@ pause() {
 }
 
 until follow && [ -n "$served" ]; do pause; done
-tensorflow_model_server --rest_api_port="${PORT:-8080}" --port=0 \
+# It does not start without gRPC, which nobody asks here: a socket that only this container sees.
+tensorflow_model_server --rest_api_port="${PORT:-8080}" --port=0 --grpc_socket_path="$state/grpc" \
   --model_config_file="$state/models.config" --model_config_file_poll_wait_seconds=1 \
   --enable_batching --batching_parameters_file="$config/batching.config" \
   --monitoring_config_file="$config/monitoring.config" &

@@ -7,8 +7,16 @@ from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 CONFIG = Path(__file__).parents[2] / "docker" / "tf-serving"
-# session_bundle_config.proto, which is in no Python package.
-BATCHING = {"max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"}
+# Of session_bundle_config.proto, which is in no Python package: the wrapped types by field.
+BATCHING = {
+    "max_batch_size": int,
+    "max_execution_batch_size": int,
+    "batch_timeout_micros": int,
+    "max_enqueued_batches": int,
+    "num_batch_threads": int,
+    "enable_large_batch_splitting": bool,
+}
+VALUES = {int: r"\d+", bool: "true|false"}
 
 
 def test_the_models() -> None:
@@ -23,10 +31,18 @@ def test_the_models() -> None:
 
 def test_the_batches() -> None:
     lines = re.sub(r" *#.*", "", (CONFIG / "batching.config").read_text()).split("\n")
-    found = [re.fullmatch(r"(\w+) \{ value: \d+ \}", line) for line in lines if line]
-    names = [match and match[1] for match in found]
-    assert set(names) <= BATCHING
-    assert len(set(names)) == len(names)
+    found = {}
+    for line in filter(None, lines):
+        match = re.fullmatch(r"(\w+) \{ value: (\w+) \}", line)
+        assert match, line
+        name, value = match.groups()
+        assert name not in found
+        assert re.fullmatch(VALUES[BATCHING[name]], value)
+        found[name] = value
+    # A request may have as many rows as can wait.
+    assert found["enable_large_batch_splitting"] == "true"
+    at_once, waiting = int(found["max_execution_batch_size"]), int(found["max_enqueued_batches"])
+    assert int(found["max_batch_size"]) == at_once * waiting
 
 
 def test_the_metrics_are_where_they_are_looked_for() -> None:
