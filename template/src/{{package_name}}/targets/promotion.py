@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import UserError
+from ..export.extra import check_extra
 from ..model import Model, ModelError
 from ..registration import promotion_tags
 from ..settings import Settings
@@ -83,6 +84,7 @@ def _usable(registry: Registry, version: Version) -> Iterator[Path]:
     with registry.model(version) as directory:
         try:
             Model(directory)
+            check_extra(directory)
         except ModelError as error:
             text = f"version {version.number} cannot be served, so nothing was changed: {error}"
             raise PromotionError(text) from error
