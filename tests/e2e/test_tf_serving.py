@@ -1,14 +1,17 @@
-"""TensorFlow Serving as the runtime: `make serve` with stand-ins for the container engine and for
-the model server's program; all between them is real, and so is the conformance suite.
+"""TensorFlow Serving as the runtime: `make serve` with the official image, where it can be had, or
+with stand-ins for the container engine and the model server's program. All between them is real.
 """
 
 import json
+import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from blueprint.engine import has, unusable
 from blueprint.project import Project, Server, environment, get
 from blueprint.runs import Load, champion, post, refused
 
@@ -33,7 +36,11 @@ CONFIG=$PWD/docker/tf-serving exec sh docker/tf-serving/serve.sh
 
 @pytest.fixture
 def engine(tf_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stand-ins, on PATH."""
+    """A container engine that has the image, or the stand-ins, on PATH."""
+    dockerfile = (tf_project.path / "docker" / "serving.Dockerfile").read_text()
+    [image] = re.findall(r"^ARG TF_SERVING_IMAGE=(\S+)$", dockerfile, re.MULTILINE)
+    if not unusable() and has(image):
+        return
     python = tf_project.path / ".venv" / "bin" / "python"
     program = CLIENTS / "tensorflow_model_server.py"
     scripts = {
@@ -72,8 +79,31 @@ def test_it_is_conformant_where_its_protocol_is_ours(served: Server, tf_project:
     assert "TensorFlow Serving: it has no V2 REST" in shown
 
 
-def test_predict_asks_it(served: Server, tf_project: Project) -> None:
-    assert "says" in tf_project.make("predict", f"PORT={served.port}", "ARGS=--row 3").stdout
+def test_predict_asks_it_and_names_the_version(
+    served: Server, tf_project: Project, trained: str
+) -> None:
+    shown = tf_project.make("predict", f"PORT={served.port}", "ARGS=--row 3").stdout
+    assert f"version {trained} says" in shown
+
+
+def test_a_request_may_have_more_rows_than_a_batch(
+    served: Server, tf_project: Project, trained: str
+) -> None:
+    path = tf_project.path / ".mlops/store" / trained / "example.json"
+    example = json.loads(path.read_text())
+    status, answer, _ = post(served, NAME, {"instances": 200 * example["instances"]})
+    assert status == 200, answer
+    assert len(json.loads(answer)["predictions"]) == 200
+
+
+def test_a_version_from_before_gets_its_saved_model(tf_project: Project, trained: str) -> None:
+    """One seed gives one ONNX file, and so the version that there was with another server."""
+    folder = tf_project.path / ".mlops/store" / trained
+    shutil.rmtree(folder / "saved_model")
+    assert "`make run`" in refused(tf_project, "serve")
+    tf_project.make("run")
+    assert champion(tf_project) == trained
+    assert (folder / "saved_model" / "1" / "saved_model.pb").exists()
 
 
 def test_deployments_are_followed_without_a_failed_request(
@@ -86,12 +116,12 @@ def test_deployments_are_followed_without_a_failed_request(
         newest = champion(tf_project)
         assert newest != trained
 
-        def answering() -> str:
-            status = json.loads(get(f"{served.url}/v1/models/{NAME}")[1])
-            return str(status["model_version_status"][0]["version"])
+        def available() -> set[str]:
+            states = json.loads(get(f"{served.url}/v1/models/{NAME}")[1])["model_version_status"]
+            return {each["version"] for each in states if each["state"] == "AVAILABLE"}
 
         end = time.monotonic() + 30
-        while answering() != newest:
+        while available() != {newest}:
             assert time.monotonic() < end
             time.sleep(0.1)
     assert {status for status, _ in load.answers} == {200}
