@@ -26,7 +26,7 @@ CONTENT = ("config", "docker", "pyproject.toml", "src", "uv.lock")  # what image
 # What a closed network says to pip, uv and every program: docs/images.md.
 NETWORK = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "UV_DEFAULT_INDEX"]
 TRAINING = "TRAINING_GROUP"  # another group than `training`, for a GPU
-FROM_ENVIRONMENT = ["PYTHON_IMAGE", TRAINING, *NETWORK]
+FROM_ENVIRONMENT = ["PYTHON_IMAGE", "TF_SERVING_IMAGE", TRAINING, *NETWORK]
 SECRETS = {"ca_bundle": "CA_BUNDLE", "netrc": "NETRC"}  # files that variables name
 
 

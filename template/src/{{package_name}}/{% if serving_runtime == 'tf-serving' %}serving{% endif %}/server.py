@@ -33,7 +33,10 @@ def run(serving: Serving, name: str) -> None:
             f"TensorFlow Serving runs in a container, and there is none to be had here: {error}"
         ) from None
     image = f"{name}-serving:local"
-    build = [engine, "build", "--file", DOCKERFILE, "--tag", image, "."]
+    build = [engine, "build", "--file", DOCKERFILE, "--tag", image]
+    if official := os.environ.get("TF_SERVING_IMAGE"):
+        build.append(f"--build-arg=TF_SERVING_IMAGE={official}")
+    build.append(".")
     if subprocess.run(build, check=False).returncode:
         raise UserError(f"`{engine} build` failed, as it says above")
     url = f"http://{serving.host}:{serving.port}/v1/models/{name}:predict"
