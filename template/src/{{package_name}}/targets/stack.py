@@ -32,7 +32,8 @@ def up(settings: Settings, arguments: Sequence[str] = ()) -> None:
     _compose(variables, "up", "--detach", "--wait", "database", "objects", "tracking")
     _compose(variables, "up", "--detach", "server")
     print(f"MLflow  http://127.0.0.1:{variables['TRACKING_PORT']}")
-    print(f"server  http://127.0.0.1:{variables['SERVING_PORT']}/docs")
+    name = settings.registry.name
+    print(f"server  http://127.0.0.1:{variables['SERVING_PORT']}/v1/models/{name}")
     print("`make run ENV=stack` trains a model into it, `make stack-down` stops it")
 
 
