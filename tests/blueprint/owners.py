@@ -12,10 +12,9 @@ import yaml
 from blueprint.questions import ROOT
 from blueprint.rendering import files
 
+# Every release has the same lines around this one: an edit beside a change would be a conflict.
+UV_RULE = ".tools/bin/uv:\n"
 MY_TARGET = ".PHONY: mine\nmine: ## my own target\n\t@echo mine\n\n"
-UV_RULE = (
-    ".tools/bin/uv:\n"  # lines that every release has around it: an edit beside others' conflicts
-)
 MY_FUNCTION = '\n\ndef mine() -> str:\n    """My own."""\n    return "mine"\n'
 MY_LINE = "/my-data/\n"
 DELETED = ("docs/architecture.md", "tests/test_drawing.py", ".pre-commit-config.yaml")

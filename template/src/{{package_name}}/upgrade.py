@@ -1,4 +1,4 @@
-"""`make upgrade`: take the template's newest version, or change answers, after a look at the result.
+"""`make upgrade`: take the template's newest version, or change answers, after a look at it.
 
 It runs in Copier's environment and needs the standard library alone: an upgrade must work when the
 project's own environment does not. Exit code 0: nothing to do, or done; 1: an error, or conflicts.
@@ -167,8 +167,8 @@ def summary(found: Upgrade) -> str:
     parts = [found.title, found.news, found.changed]
     if found.conflicts:
         parts.append(
-            "Conflicts, where your edits and the template's meet. Both will stand in the file between\n"
-            "<<<<<<< and >>>>>>>: keep what you want, delete the marks, `git add` the file.\n"
+            "Conflicts, where your edits and the template's meet. Both will stand in the file,\n"
+            "between <<<<<<< and >>>>>>>: keep what you want, delete the marks, `git add` the file.\n"
             + "\n".join(f"  {name}" for name in found.conflicts)
         )
     return "\n" + "\n\n".join(part for part in parts if part) + "\n"
