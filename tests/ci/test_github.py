@@ -1,14 +1,15 @@
 """The `run:` steps of GitHub's workflows, run in order, do what the project's page on CI says."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from blueprint.actions import FORK, PULL_REQUEST, PUSH, GitHub
-from blueprint.expressions import holds
+from blueprint.actions import FORK, PULL_REQUEST, PUSH, GitHub, load
+from blueprint.expressions import fill_in, holds
 from blueprint.project import Project
 from blueprint.rendering import commit, git
 
@@ -40,8 +41,7 @@ def change(project: Project, text: str, other: str) -> None:
 
 
 def state() -> dict[str, Any]:
-    import os
-
+    """What the stand-in for GitHub keeps."""
     return json.loads(Path(os.environ["GH_STATE"]).read_text())
 
 
@@ -76,9 +76,6 @@ def test_a_pull_request_is_compared_with_the_champion_of_main(
 
 
 def test_a_fork_gets_neither_a_comment_nor_an_address(both: Path, github: GitHub) -> None:
-    from blueprint.actions import load
-    from blueprint.expressions import fill_in
-
     github.variables = {"TRACKING_URI": "https://mlflow.example.com"}
     comment, check = load(both, "comment.yml"), load(both, "check.yml")
     for event, told in ((PULL_REQUEST, "https://mlflow.example.com"), (FORK, "")):
