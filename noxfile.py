@@ -63,6 +63,12 @@ def update(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def ci(session: nox.Session) -> None:
+    """Both CIs call the same targets, and every job that can run here does, in order."""
+    pytest(session, "tests/ci")
+
+
+@nox.session(python=PYTHON)
 def e2e(session: nox.Session) -> None:
     """Generated projects, set up, trained, served and called through their own make targets."""
     pytest(session, "tests/e2e")
