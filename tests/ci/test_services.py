@@ -51,7 +51,8 @@ def mlflow(ready: Project, tmp_path: Path) -> Iterator[str]:
     try:
         end = time.monotonic() + 120
         while get(f"{url}/health")[0] != 200:
-            assert process.poll() is None and time.monotonic() < end
+            assert process.poll() is None
+            assert time.monotonic() < end
             time.sleep(0.2)
         yield url
     finally:
@@ -191,7 +192,8 @@ def test_the_pipeline_is_submitted_by_environment(
     assert refused.returncode
     assert "you are not logged in" in refused.stdout + refused.stderr
 
-    assert server.stdin and server.stdout
+    assert server.stdin
+    assert server.stdout
     server.stdin.write("\n")
     server.stdin.flush()
     assert json.loads(server.stdout.readline()) == ["SUCCEEDED", "SUCCEEDED"]
