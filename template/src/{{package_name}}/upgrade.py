@@ -168,7 +168,7 @@ def summary(found: Upgrade) -> str:
     if found.conflicts:
         parts.append(
             "Conflicts, where your edits and the template's meet. Both will stand in the file,\n"
-            "between <<<<<<< and >>>>>>>: keep what you want, delete the marks, `git add` the file.\n"
+            "between <<<<<<< and >>>>>>>: keep what you want, delete the marks, `git add` it.\n"
             + "\n".join(f"  {name}" for name in found.conflicts)
         )
     return "\n" + "\n\n".join(part for part in parts if part) + "\n"
