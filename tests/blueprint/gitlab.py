@@ -1,12 +1,13 @@
 """GitLab CI without GitLab: gitlab-ci-local runs the jobs, and a stand-in answers the API."""
 
+import contextlib
 import json
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -37,10 +38,13 @@ def install(folder: Path) -> Path:
             lacking(f"there is no {tool}", f"apt-get install {tool}")
     program = folder / "node_modules" / "gitlab-ci-local" / "dist" / "index.js"
     if not program.exists():
-        command = [NODE, NPM, "install", "--silent", "--prefix", folder, PACKAGE]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        if done.returncode:
-            lacking(f"npm cannot install {PACKAGE}", done.stderr.strip() or "npm needs a registry")
+        with tempfile.TemporaryDirectory(dir=folder) as new:
+            command = [NODE, NPM, "install", "--silent", "--prefix", new, PACKAGE]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            if done.returncode:
+                lacking(f"npm cannot install {PACKAGE}", done.stderr.strip() or "no registry?")
+            with contextlib.suppress(OSError):  # another process of the tests was quicker
+                (Path(new) / "node_modules").rename(folder / "node_modules")
     return program
 
 
@@ -112,7 +116,7 @@ class Api:
     requests: list[dict[str, Any]] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
 
-    @contextmanager
+    @contextlib.contextmanager
     def serve(self) -> Iterator["Api"]:
         server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{server.server_port}"

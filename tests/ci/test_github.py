@@ -48,13 +48,13 @@ def state() -> dict[str, Any]:
 def test_a_pull_request_is_compared_with_the_champion_of_main(
     project: Project, github: GitHub, tmp_path: Path
 ) -> None:
-    github.run(project.path, "check.yml", "run", PUSH, inputs=INPUTS)
+    github.run(project.path, "evaluate.yml", "run", PUSH, inputs=INPUTS)
     assert "there is no champion yet" in github.summary.read_text()
     [kept] = github.caches.iterdir()
 
     github.summary.unlink()
     change(project, "epochs: 40", "epochs: 2")
-    github.run(project.path, "check.yml", "run", PULL_REQUEST, inputs=INPUTS)
+    github.run(project.path, "evaluate.yml", "run", PULL_REQUEST, inputs=INPUTS)
     said = github.summary.read_text()
     assert "| Metric | This model | Interval | Champion (version 1) |" in said
     assert "not worse than version 1's − 0.03 |" in said
@@ -62,13 +62,13 @@ def test_a_pull_request_is_compared_with_the_champion_of_main(
 
     empty = tmp_path / "a machine that has no clone"
     shutil.copytree(project.path / ".github", empty / ".github")
-    github.run(empty, "comment.yml", "comment", PULL_REQUEST)
+    github.run(empty, "evaluate.yml", "comment", PULL_REQUEST)
     [comment] = state()["comments"]
     assert comment["body"] == "<!-- evaluation -->\n" + said
 
     report = github.artifact("evaluation") / "report.md"
     report.write_text("## Accepted\n")
-    github.run(empty, "comment.yml", "comment", PULL_REQUEST)
+    github.run(empty, "evaluate.yml", "comment", PULL_REQUEST)
     [comment] = state()["comments"]
     assert comment["body"] == "<!-- evaluation -->\n## Accepted\n", (
         "one comment, brought up to date"
@@ -77,11 +77,11 @@ def test_a_pull_request_is_compared_with_the_champion_of_main(
 
 def test_a_fork_gets_neither_a_comment_nor_an_address(both: Path, github: GitHub) -> None:
     github.variables = {"TRACKING_URI": "https://mlflow.example.com"}
-    comment, check = load(both, "comment.yml"), load(both, "check.yml")
+    evaluate = load(both, "evaluate.yml")["jobs"]
     for event, told in ((PULL_REQUEST, "https://mlflow.example.com"), (FORK, "")):
         contexts = github.contexts(event)
-        assert holds(comment["jobs"]["comment"]["if"], contexts) == bool(told)
-        assert fill_in(check["jobs"]["run"]["env"]["TRACKING_URI"], contexts) == told
+        assert holds(evaluate["comment"]["if"], contexts) == bool(told)
+        assert fill_in(evaluate["run"]["env"]["TRACKING_URI"], contexts) == told
 
 
 @pytest.mark.parametrize("target", ["compile", pytest.param("lint", marks=pytest.mark.slow)])

@@ -80,7 +80,7 @@ def test_a_registry_gets_what_is_retrained_and_lends_its_champion(
     base.write_text(base.read_text().replace("epochs: 40", "epochs: 2"))
     commit(ready.path, "A change")
     github.summary.unlink()
-    github.run(ready.path, "check.yml", "run", PULL_REQUEST, inputs=INPUTS)
+    github.run(ready.path, "evaluate.yml", "run", PULL_REQUEST, inputs=INPUTS)
     assert "Champion (version 1) |" in github.summary.read_text()
     assert [each["version"] for each in versions(mlflow)] == ["1"], "nothing is registered"
 
