@@ -38,11 +38,12 @@ ON_GITHUB = {
     "upgrade": ("upgrade.yml", SCHEDULE),
     "retrain": ("retrain.yml", SCHEDULE),
 }
+MAIN_BRANCH = {"CI_COMMIT_BRANCH": "main"}
 ON_GITLAB = {
     "change": MERGE_REQUEST,
-    "main": {"CI_PIPELINE_SOURCE": "push"},
-    "upgrade": {"CI_PIPELINE_SOURCE": "schedule", "TASK": "upgrade"},
-    "retrain": {"CI_PIPELINE_SOURCE": "schedule", "TASK": "retrain"},
+    "main": {**MAIN_BRANCH, "CI_PIPELINE_SOURCE": "push"},
+    "upgrade": {**MAIN_BRANCH, "CI_PIPELINE_SOURCE": "schedule", "TASK": "upgrade"},
+    "retrain": {**MAIN_BRANCH, "CI_PIPELINE_SOURCE": "schedule", "TASK": "retrain"},
 }
 
 
@@ -96,10 +97,7 @@ def gitlab_jobs(project: Path) -> dict[str, dict[str, Any]]:
 
 def pipeline(project: Path, given: dict[str, str]) -> dict[str, str]:
     """The script of every job in a pipeline with these variables, its own variables filled in."""
-    known = {"CI_COMMIT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main"} | given
-    if given["CI_PIPELINE_SOURCE"] == "merge_request_event":
-        del known["CI_COMMIT_BRANCH"]
-    known["CI_SERVER_HOST"] = "gitlab.example.com"
+    known = {"CI_DEFAULT_BRANCH": "main", "CI_SERVER_HOST": "gitlab.example.com", **given}
     scripts = {}
     for name, job in gitlab_jobs(project).items():
         for rule in job["rules"]:

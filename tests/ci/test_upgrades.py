@@ -116,6 +116,7 @@ def test_a_new_release_is_proposed_and_brought_up_to_date(job: Any, proposed: Pr
     assert proposed.proposal("Makefile").startswith("# Another line.\n# A line of the template.\n")
     assert "_commit: v0.1.2" in proposed.proposal(".copier-answers.yml")
 
+    proposed.clone_anew()  # the owner's, who is somebody else
     git(proposed.clone, "fetch", "-q", str(proposed.origin), BRANCH)
     git(proposed.clone, "switch", "-q", "--force-create", "mine", "FETCH_HEAD")
     (proposed.clone / "Makefile").write_text("# The owner's.\n")
