@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_gitlabs_job_pushes_the_images_and_publishes_the_pipelines(
-    other: Any, registry: str, pytestconfig: pytest.Config
+    other: Any, registry: str, pytestconfig: pytest.Config, tmp_path: Path
 ) -> None:
     program = gitlab.install(pytestconfig.cache.mkdir(gitlab.PACKAGE))
     jobs = other.project.path / ".gitlab" / "ci" / "images.yml"
@@ -85,6 +86,8 @@ def test_gitlabs_job_pushes_the_images_and_publishes_the_pipelines(
         "DOCKER_HOST": os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"),
         "DOCKER_TLS_VERIFY": "",
         "DOCKER_CERT_PATH": "",
+        "DOCKER_CONFIG": str(tmp_path),  # the login is kept there
+        "UV_PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",  # of this machine
         "PYTHON_IMAGE": engine.python_image(other.project.path),
     }
     gitlab.Runner(program, other.project.path)("images", **variables)
