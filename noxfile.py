@@ -64,6 +64,12 @@ def update(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def ci(session: nox.Session) -> None:
+    """Both CIs call the same targets, and every job that can run here does, in order."""
+    pytest(session, "tests/ci")
+
+
+@nox.session(python=PYTHON)
 def release(session: nox.Session) -> None:
     """Prepare a release, `-- 1.2.3`: the changelog, the commit, its line in releases.yml."""
     install(session, "demo")

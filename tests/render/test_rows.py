@@ -90,7 +90,7 @@ def test_longest_slug_is_the_longest() -> None:
 def test_nothing_of_the_template_is_left(row: dict[str, Any], project: Path) -> None:
     for name, text in texts(project).items():
         assert not re.search(r"\{[{%]|[%}]\}|\.jinja", name), name
-        own = re.sub(r"\$\{\{.*?\}\}", "", text) if name.startswith(".github/") else text
+        own = re.sub(r"(?s)\$\{\{.*?\}\}", "", text) if name.startswith(".github/") else text
         own = own.replace(str(row.get("description")), "")
         for leftover in ("{%", "%}", "{{", "[[ ", "_copier_", ".jinja"):
             if leftover in ("{{", "%}") and name.endswith((".py", *GOLDEN)):
@@ -168,18 +168,34 @@ def test_formatting_and_linting_change_nothing(project: Path) -> None:
     _linted.add(tree)
 
 
-def test_the_workflows_are_sound(row: dict[str, Any], project: Path, tmp_path: Path) -> None:
-    folder = project / ".github" / "workflows"
-    assert folder.exists() == (row.get("ci", "github") == "github")
-    if not folder.exists():
-        return
-    workflows = [str(path) for path in sorted(folder.iterdir())]
-    assert workflows
-    contents = "".join(Path(path).read_text() for path in workflows)
+def test_what_ci_reads_is_sound(row: dict[str, Any], project: Path) -> None:
+    """Schemas, and each checker that knows its platform; what it means is tested in tests/ci."""
+    answer = row.get("ci", "github")
+    github = sorted(str(path) for path in project.glob(".github/workflows/*"))
+    gitlab = sorted(
+        str(path) for name in (".gitlab-ci.yml", ".gitlab/**/*.yml") for path in project.glob(name)
+    )
+    assert (bool(github), bool(gitlab)) == (answer == "github", answer == "gitlab")
+    contents = "".join(Path(path).read_text() for path in [*github, *gitlab])
     if contents in _sound:
         return
-    run(project, "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
-    run(project, "zizmor", "--offline", "--quiet", "--no-progress", str(folder))
+    if github:
+        run(project, "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *github)
+        run(project, "zizmor", "--offline", "--quiet", "--no-progress", str(project / ".github"))
+        run(project, "actionlint", *github)
+    if gitlab:
+        schema = ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]
+        run(project, "check-jsonschema", *schema, *gitlab)
+    if github or gitlab:
+        run(
+            project,
+            "yamllint",
+            "--strict",
+            "-c",
+            str(questions.ROOT / ".yamllint.yml"),
+            *github,
+            *gitlab,
+        )
     _sound.add(contents)
 
 
