@@ -32,7 +32,7 @@ def pytest(session: nox.Session, *folders: str) -> None:
 
 @nox.session(python=PYTHON)
 def tests(session: nox.Session) -> None:
-    """Everything the README promises: the six sessions below in one, two files at a time."""
+    """Everything the README promises: the seven sessions below in one, two files at a time."""
     install(session, "tests")
     sharing = ("-n", "2", "--dist", "loadfile")  # a file's tests share what they set up
     session.run("python", "-m", "pytest", *sharing, *session.posargs, env=ENV)
@@ -54,6 +54,12 @@ def render(session: nox.Session) -> None:
 def agreement(session: nox.Session) -> None:
     """What several files of a project say, they say alike."""
     pytest(session, "tests/agreement")
+
+
+@nox.session(python=PYTHON)
+def cookiecutter(session: nox.Session) -> None:
+    """Cookiecutter's door asks the same questions and writes the same files."""
+    pytest(session, "tests/cookiecutter")
 
 
 @nox.session(python=PYTHON)
@@ -94,9 +100,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def docs(session: nox.Session) -> None:
-    """Write the reference page and the tree in the README, then build the site, strictly."""
+    """Write what follows from the questions and the files, then build the site, strictly."""
     install(session, "docs")
-    for page in ("reference", "readme"):
+    for page in ("reference", "readme", "cookiecutter"):
         session.run("python", "-m", f"blueprint.{page}", env={"PYTHONPATH": "tests"})
     quiet = {"NO_MKDOCS_2_WARNING": "1"}
     session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env=quiet)

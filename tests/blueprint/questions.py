@@ -1,6 +1,8 @@
 """The template's questions, read from `questions/`: the one place they are written."""
 
 import itertools
+import re
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,15 @@ class Question:
                 return Environment().from_string(choice["validator"]).render(answers)
         return ""
 
+    def reasons(self) -> dict[Any, str]:
+        """The choices that do not go with every other answer, each with the reason it gives."""
+        choices = self.body.get("choices") or {}
+        return {
+            choice["value"]: re.sub(r"{%.*?%}", "", choice["validator"]).strip()
+            for choice in (choices.values() if isinstance(choices, dict) else ())
+            if isinstance(choice, dict)
+        }
+
     @property
     def conditional(self) -> bool:
         """Whether a choice depends on earlier answers."""
@@ -61,6 +72,13 @@ def load() -> dict[str, Question]:
         for key, body in yaml.safe_load((ROOT / name).read_text()).items():
             questions[key] = Question(key, name, body)
     return questions
+
+
+def pinned(package: str) -> str:
+    """The requirement that the template's own pyproject.toml pins a package with."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    lines = [line for group in groups.values() for line in group]
+    return next(line for line in lines if line.partition("==")[0] == package)
 
 
 def axes() -> dict[str, list[Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blueprint import questions, reference
+from blueprint import cookiecutter, questions, reference
 
 QUESTIONS = questions.load()
 ASKED = [question for question in QUESTIONS.values() if question.asked]
@@ -95,6 +95,10 @@ def test_the_harness_refuses_a_wrong_answer(answers: dict[str, str]) -> None:
 
 def test_the_reference_page_is_up_to_date() -> None:
     assert reference.PAGE.read_text() == reference.page(), "write it anew with `make docs`"
+
+
+def test_cookiecutter_asks_what_copier_asks() -> None:
+    assert cookiecutter.FILE.read_text() == cookiecutter.content(), "write it anew with `make docs`"
 
 
 def test_copier_yml_fits_one_screen() -> None:
