@@ -102,7 +102,7 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Write what follows from the questions and the files, then build the site, strictly."""
     install(session, "docs")
-    for page in ("reference", "readme", "cookiecutter"):
+    for page in ("reference", "readme", "cookiecutter", "matrix"):
         session.run("python", "-m", f"blueprint.{page}", env={"PYTHONPATH": "tests"})
     quiet = {"NO_MKDOCS_2_WARNING": "1"}
     session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env=quiet)

@@ -48,12 +48,14 @@ def main() -> None:
 def source() -> str:
     """The template as one would tell `copier copy`, so that updates find it from anywhere."""
     named, found = CONTEXT["_template"], CONTEXT["_repo_dir"]
+    if named.lower().endswith(".zip"):
+        fail("a zip file has no versions to update to: name the template's repository")
     if re.match(r"(gh|gl):", named):
         return named
     if "://" in named or re.match(r"[\w.-]+@[\w.-]+:", named):
         return named if GIT.match(named) else f"git+{named}"
     if named != found:  # an abbreviation of the user's own, or a template that was cloned before
-        return origin(named, found)
+        return origin(found)
     if Path(named).is_absolute():
         return named
     # Cookiecutter has left the folder that it was started in; the shell has noted it.
@@ -63,12 +65,12 @@ def source() -> str:
     return str(path.resolve())
 
 
-def origin(named: str, clone: str) -> str:
+def origin(clone: str) -> str:
     """Where a clone comes from."""
     command = ["git", "-C", clone, "remote", "get-url", "origin"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        fail(f"name the template's repository, which has its versions, not {named}")
+        fail(f"{clone}: {done.stderr.strip()}")
     return done.stdout.strip()
 
 

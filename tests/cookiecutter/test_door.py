@@ -18,7 +18,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from blueprint import cookiecutter, questions, rendering
 from blueprint.rendering import TAG, commit, files, git
 
-PAIRS = questions.pairwise(questions.axes(), questions.allowed)
+PAIRS = questions.rows(2)
 # The defaults, and rows that share few answers with them and with each other.
 ROWS = [{}, PAIRS[len(PAIRS) // 3], {**PAIRS[-1], "project_name": 'Zoë\'s "100 %" {x} [b] \\ '}]
 BIN = Path(sys.executable).parent
@@ -206,6 +206,29 @@ def test_a_template_by_a_relative_path_is_found_again(template: Path, tmp_path: 
     door(tmp_path / "second", "../template")
     recorded = (made(tmp_path / "second") / ".copier-answers.yml").read_text()
     assert f"_src_path: {template}\n" in recorded
+
+
+def test_what_cookiecutter_cloned_is_recorded_by_its_url(template: Path, tmp_path: Path) -> None:
+    """By an abbreviation of the user's own; and the one after, by the name of the clone."""
+    source = tmp_path / "ours.git"
+    git(template, "clone", "-q", "--bare", str(template), str(source))
+    settings = Path(os.environ["COOKIECUTTER_CONFIG"])
+    text = settings.read_text()
+    settings.write_text(f"{text}abbreviations:\n  our: {tmp_path.as_uri()}/{{0}}.git\n")
+    try:
+        for number, name in enumerate(["our:ours", "ours"]):
+            door(tmp_path / str(number), name)
+            recorded = (made(tmp_path / str(number)) / ".copier-answers.yml").read_text()
+            assert f"_src_path: {source.as_uri()}\n" in recorded
+    finally:
+        settings.write_text(text)
+
+
+def test_a_zip_file_is_refused(template: Path, tmp_path: Path) -> None:
+    file = tmp_path / "template.zip"
+    git(template, "archive", "--format=zip", "--prefix=template/", f"--output={file}", "HEAD")
+    done = door(tmp_path / "second", file, check=False)
+    assert "a zip file has no versions" in refusal(done, tmp_path / "second")
 
 
 def test_files_that_are_there_stay(template: Path, tmp_path: Path) -> None:
