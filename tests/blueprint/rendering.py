@@ -1,6 +1,6 @@
 """Renderings of the working tree, uncommitted and untracked files included."""
 
-import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -67,14 +67,16 @@ class Renderings:
     def __init__(self, template: Path, folder: Path) -> None:
         self.template = template
         self.folder = folder
+        folder.mkdir(exist_ok=True)
 
     def __call__(self, **answers: Any) -> Path:
         name = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()[:12]
         target = self.folder / name
         if not target.exists():
-            made = render(self.template, self.folder / f"{name}-{os.getpid()}", **answers)
-            with contextlib.suppress(OSError):  # another process was faster
-                made.rename(target)
+            with (self.folder / f"{name}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not target.exists():
+                    render(self.template, self.folder / f"{name}.part", **answers).rename(target)
         return target
 
 
