@@ -51,6 +51,15 @@ def render(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def combinations(session: nox.Session) -> None:
+    """Every triple of answers: rendered, checked, installed, its types and pipelines (an hour)."""
+    install(session, "tests")
+    folders = ("tests/render/test_rows.py", "tests/agreement", "tests/combinations")
+    sharing = ("-n", "2", "--dist", "loadgroup", "--strength", "3")
+    session.run("python", "-m", "pytest", *sharing, *folders, *session.posargs, env=ENV)
+
+
+@nox.session(python=PYTHON)
 def agreement(session: nox.Session) -> None:
     """What several files of a project say, they say alike."""
     pytest(session, "tests/agreement")

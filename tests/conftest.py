@@ -18,7 +18,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that takes a `row` is run for the answers of each project of the matrix."""
     if "row" in metafunc.fixturenames:
-        rows = matrix.projects(metafunc.config.getoption("strength"))
+        rows = [
+            # Where pytest-xdist goes by group: they share an environment.
+            pytest.param(row, marks=pytest.mark.xdist_group(row.get("framework", "default")))
+            for row in matrix.projects(metafunc.config.getoption("strength"))
+        ]
         metafunc.parametrize("row", rows, ids=_label, scope="module")
 
 
