@@ -96,6 +96,13 @@ def demo(session: nox.Session) -> None:
     session.run("python", "tests/demo.py", *session.posargs, env=ENV)
 
 
+@nox.session(python=PYTHON, name="last-release")
+def last_release(session: nox.Session) -> None:
+    """Make projects of the newest tag as a user does, and use them (half an hour)."""
+    install(session, "demo")
+    session.run("python", "tests/last_release.py", *session.posargs, env=ENV)
+
+
 @nox.session(python=PYTHON)
 def lint(session: nox.Session) -> None:
     """The template repository's own code, scripts and workflows."""
