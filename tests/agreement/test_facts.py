@@ -39,7 +39,12 @@ def targets(project: Path) -> set[str]:
 
 
 def pages(project: Path) -> dict[str, str]:
-    return {str(p): (project / p).read_text() for p in files(project) if p.suffix == ".md"}
+    """The project's pages, but for the template's changelog: it is of projects of every kind."""
+    return {
+        str(path): (project / path).read_text()
+        for path in files(project)
+        if path.suffix == ".md" and path.name != "changes-of-the-template.md"
+    }
 
 
 def workflows(project: Path) -> dict[str, str]:
