@@ -94,12 +94,28 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def docs(session: nox.Session) -> None:
-    """Write the reference page and the tree in the README, then build the site, strictly."""
+    """Write the generated pages and the tree in the README, then build the site, strictly."""
     install(session, "docs")
-    for page in ("reference", "readme"):
+    for page in ("reference", "settings_page", "make_page", "cli_page", "readme"):
         session.run("python", "-m", f"blueprint.{page}", env={"PYTHONPATH": "tests"})
     quiet = {"NO_MKDOCS_2_WARNING": "1"}
     session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env=quiet)
+
+
+@nox.session(python=PYTHON)
+def tutorial(session: nox.Session) -> None:
+    """Run the tutorial as its reader does (minutes); `-- --write` mends what it shows."""
+    install(session, "demo")
+    command = ("python", "-m", "blueprint.walkthrough", "docs/tutorial.md", *session.posargs)
+    session.run(*command, env=ENV | {"PYTHONPATH": "tests"})
+
+
+@nox.session(python=PYTHON)
+def screenshots(session: nox.Session) -> None:
+    """Take the pictures in docs/images from a project that lived (minutes); needs chromium."""
+    install(session, "screenshots")
+    command = ("python", "-m", "blueprint.screenshots", *session.posargs)
+    session.run(*command, env=ENV | {"PYTHONPATH": "tests"})
 
 
 @nox.session(python=PYTHON)
