@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, meta
 
-from blueprint.questions import ROOT, axes, load
+from blueprint.questions import ROOT, axes, default_answers
 
 PAGE = ROOT / "docs" / "reference" / "make.md"
 SOURCE = ROOT / "template" / "Makefile.jinja"
@@ -25,12 +25,9 @@ What `make help` lists in a project. Arguments are variables:
 
 
 def makefile(**answers: Any) -> str:
-    """The Makefile of a project with these answers; other questions have their first choice."""
-    given = {key: question.body["default"] for key, question in load().items()}
-    given |= {key: choices[0] for key, choices in axes().items()}
-    given |= {"project_slug": "project", "package_name": "package", **answers}
+    """The Makefile of a project with these answers, and the default for the others."""
     environment = Environment(undefined=StrictUndefined)
-    return environment.from_string(SOURCE.read_text()).render(given)
+    return environment.from_string(SOURCE.read_text()).render(default_answers(**answers))
 
 
 def deciding() -> list[tuple[str, Any]]:

@@ -1,8 +1,8 @@
 """The pictures of the documentation, taken in headless Chromium from a project that lived.
 
 The project is that of the tutorial, at the tutorial's end. `nox -s screenshots` writes
-docs/images/; `-- --site DIRECTORY` takes pictures of the built site instead, light and dark, to
-look at. It needs Debian's `chromium`, or another one in $CHROMIUM.
+docs/images/; `-- --diagrams` draws docs/diagrams/ instead, and `-- --site DIRECTORY` takes pictures
+of the built site, light and dark, to look at. It needs chromium, in PATH or in $CHROMIUM.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
+from blueprint import diagrams
 from blueprint.project import Project, environment, free_port, get, stop
 from blueprint.questions import ROOT
 from blueprint.rendering import isolate_git_and_copier, snapshot
@@ -151,7 +152,11 @@ def main() -> int:
     parser.add_argument(
         "--site", type=Path, metavar="DIRECTORY", help="put pictures of site/ there"
     )
+    parser.add_argument("--diagrams", action="store_true", help="draw docs/diagrams instead")
     given = parser.parse_args()
+    if given.diagrams:
+        diagrams.draw()
+        return 0
     if given.site:
         of_the_site(ROOT / "site", given.site)
         return 0
