@@ -139,12 +139,16 @@ def of_the_site(site: Path, folder: Path) -> None:
                 viewport={"width": 1280, "height": 1000},
                 color_scheme=scheme,  # type: ignore[arg-type]
             )
+            asked: list[str] = []
+            page.on("request", lambda request, asked=asked: asked.append(request.url))
             for path in sorted(site.rglob("*.html")):
                 page.goto(path.as_uri())
                 page.wait_for_timeout(300)
                 name = "-".join(path.relative_to(site).with_suffix("").parts)
                 folder.mkdir(parents=True, exist_ok=True)
                 page.screenshot(path=folder / f"{name}-{scheme}.png")
+            if others := [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]:
+                raise SystemExit(f"error: pages ask other hosts: {', '.join(others)}")
 
 
 def main() -> int:
