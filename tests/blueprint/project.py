@@ -21,6 +21,7 @@ def environment() -> dict[str, str]:
     hidden = ["VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"]
     hidden += ["MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "ARGS", "ENV", "PORT", "PYTHON"]
     hidden += ["VERSION", "FORCE", "REASON", "URL", "MODEL", "INPUT", "OUTPUT"]
+    hidden += ["YES", "DRY", "TRUST"]
     given = {k: v for k, v in os.environ.items() if k not in hidden}
     if pytorch_index():
         given.setdefault("UV_INDEX", pytorch_index())
@@ -90,19 +91,20 @@ class Project:
             raise AssertionError(f"{command}\n{done.stdout}{done.stderr}")
         return done
 
-    def make_in_a_terminal(self, *arguments: str, timeout: float = 600) -> str:
+    def make_in_a_terminal(self, *arguments: str, typed: bytes = b"", timeout: float = 600) -> str:
         """Run `make ARGUMENTS` as a person does, on a terminal; return what it showed."""
         main, terminal = pty.openpty()
         process = subprocess.Popen(
             ["make", "--no-print-directory", *arguments],
             cwd=self.path,
-            env=environment() | {"TERM": "xterm", "COLUMNS": "100"},
+            env=environment() | {"TERM": "xterm", "COLUMNS": "100", "GIT_PAGER": "cat"},
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,
             start_new_session=True,
         )
         os.close(terminal)
+        os.write(main, typed)
         shown, end = b"", time.monotonic() + timeout
         with contextlib.suppress(OSError):  # Linux says so when the other side is closed
             while time.monotonic() < end and (part := os.read(main, 4096)):

@@ -4,9 +4,11 @@ Later layers win: config/base.yaml, config/<ENV>.yaml, environment variables
 (`MLOPS_TRAIN__EPOCHS=3`), and what the command line gives (`train.epochs=3`).
 """
 
+import ast
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -30,6 +32,7 @@ from pydantic_settings.main import SettingsConfigDict
 from .errors import UserError
 
 CONFIG = Path("config")
+TRAIN = Path(__file__).parent / "steps" / "train.py"
 ENV_PREFIX = "MLOPS_"
 Scalar = bool | int | float | str
 # fmt: off
@@ -550,12 +553,13 @@ def load(environment: str | None = None, overrides: Iterable[str] = ()) -> Setti
         "environment variable": _without_login(_variables()),
         "command line": _parse(overrides),
     }
-    merged: dict[str, Any] = {}
+    arguments = _arguments()
+    values = {key: value for key, value in arguments.items() if isinstance(value, Scalar)}
+    merged: dict[str, Any] = {"train": values} if values else {}
     for name, layer in layers.items():
         if _has(layer, ("data", "sql", "password")):
             raise SettingsError(f"{name}: data.sql.password: set it in the environment: {PASSWORD}")
-        if name != str(base):
-            _check_train(name, layer.get("train"), layers[str(base)].get("train"))
+        _check_train(name, layer.get("train"), arguments)
         merged = _merge(merged, layer)
     try:
         return Settings(**merged)
@@ -614,18 +618,33 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _check_train(layer: str, given: Any, declared: Any) -> None:
-    """Hold `train` values to the names and types in base.yaml: `train_model` is yours, and no
-    schema here knows its arguments."""
-    if not isinstance(given, dict) or not isinstance(declared, dict):
-        return
-    for key, value in given.items():
+def _arguments() -> dict[str, Any]:
+    """The keyword arguments of `train_model` in steps/train.py, with their defaults where these are
+    literals, otherwise None. Read from the source: importing it would load the framework."""
+    source = ast.parse(TRAIN.read_text()) if TRAIN.exists() else ast.Module([], [])
+    found: dict[str, Any] = {}
+    for node in source.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "train_model":
+            for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+                found[argument.arg] = None
+                with suppress(ValueError):
+                    found[argument.arg] = ast.literal_eval(default)  # type: ignore[arg-type]
+    return found
+
+
+def _check_train(layer: str, given: Any, arguments: dict[str, Any]) -> None:
+    """Hold `train` values to the arguments of `train_model`: no schema here knows them, for it is
+    yours. A value takes the type of the argument's default."""
+    for key, value in given.items() if isinstance(given, dict) else ():
         where = f"{layer}: train.{key}"
-        if key not in declared:
-            close = get_close_matches(key, declared, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(declared)}"
-            raise SettingsError(f"{where}: not in the train section of config/base.yaml; {hint}")
-        kind = type(declared[key])
+        if key not in arguments:
+            close = get_close_matches(key, arguments, n=1)
+            known = f"it has {', '.join(arguments)}" if arguments else "it has none"
+            hint = f"did you mean {close[0]}?" if close else known
+            raise SettingsError(f"{where}: no argument of train_model in steps/train.py; {hint}")
+        if arguments[key] is None:
+            continue
+        kind = type(arguments[key])
         try:
             given[key] = TypeAdapter(kind).validate_python(value)
         except ValidationError:

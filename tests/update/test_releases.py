@@ -1,0 +1,85 @@
+"""Every past release becomes this working tree: `updated(old) == fresh(new)` outside the owners'
+edits, without a conflict; and a second update changes nothing.
+
+`make update` tries every scenario with every set of answers; the default run the ones that differ
+most.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+import yaml
+
+from blueprint import owners, releases
+from blueprint.releases import Release
+from blueprint.rendering import commit, git, render
+
+TABLES = {"task": "tabular-regression", "framework": "xgboost", "data_source": "files"}
+# Sets of answers, and the release that first could be given them.
+SETS: list[tuple[str, dict[str, Any]]] = [
+    ("0.1.0", {}),
+    ("0.1.0", {"framework": "sklearn", "data_source": "fashion-mnist", "ci": "none"}),
+    ("0.1.0", {"license": "MIT", "python_version": "3.13", "project_name": "A Sorter of Garments"}),
+    ("0.2.0", TABLES),
+    ("0.3.0", {**TABLES, "platform": "kubeflow", "serving_runtime": "bentoml"}),
+    ("0.3.0", {"serving_runtime": "tf-serving"}),
+]
+
+
+def version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+# Of each set of answers one scenario, for the default run.
+QUICK = {
+    ("leave_it", 0),
+    ("everything", 1),
+    ("rename_package", 2),
+    ("everything", 3),
+    ("leave_it", 4),
+    ("everything", 5),
+}
+CASES = [
+    pytest.param(
+        release,
+        answers,
+        scenario,
+        id=f"{release.version}-set{number}-{scenario.__name__}",
+        marks=() if (scenario.__name__, number) in QUICK else pytest.mark.slow,
+    )
+    for release in releases.load()
+    for number, (since, answers) in enumerate(SETS)
+    if version(since) <= version(release.version)
+    for scenario in [*owners.SCENARIOS, owners.everything]
+]
+
+
+def update(project: Path) -> None:
+    """`copier update --trust`, as `make upgrade TRUST=1` runs it."""
+    copier.run_update(project, defaults=True, quiet=True, overwrite=True, unsafe=True)
+
+
+@pytest.mark.parametrize(("release", "answers", "scenario"), CASES)
+def test_a_release_becomes_this_one(
+    release: Release, answers: dict[str, Any], scenario: Any, history: Path, tmp_path: Path
+) -> None:
+    project = render(history, tmp_path / "a project", ref=release.tag, **answers)
+    git(project, "init", "-q", "-b", "main")
+    commit(project, "The project")
+    expected = scenario(project)
+    commit(project, "What its owners did")
+    mine = {path: (project / path).read_text() for path in owners.steps(project)}
+
+    update(project)
+    stored = yaml.safe_load((project / ".copier-answers.yml").read_text())
+    assert stored["_commit"] == releases.coming()
+    assert {path: (project / path).read_text() for path in owners.steps(project)} == mine
+    fresh = render(history, tmp_path / "fresh", ref=releases.coming(), **owners.answers(project))
+    owners.assert_fresh_but(project, fresh, expected)
+    owners.assert_steps_fit(project)
+
+    commit(project, "The update")
+    update(project)
+    assert git(project, "status", "--porcelain") == ""
