@@ -86,7 +86,10 @@ def test_no_page_loads_anything_from_another_host(built: dict[Path, Page]) -> No
         assert not [link for link in page.loaded if urlsplit(link).netloc], path.name
         text = path.read_text()
         assert 'class="mermaid"' not in text, "the theme would fetch Mermaid: draw it instead"
-        assert not re.search(r"url\(['\"]?(https?:)?//", text)
+    home = next(path.parent for path in built if path.name == "404.html")
+    for path in home.rglob("*.css"):
+        found = re.search(r"(url\(|@import )['\"]?(https?:)?//[^)]*", path.read_text())
+        assert not found, f"{path.name}: {found[0]}"
 
 
 def test_every_picture_says_what_it_shows(built: dict[Path, Page]) -> None:
