@@ -32,6 +32,10 @@ def test_every_command_of_the_tutorial_prints_what_it_shows(walked: Project) -> 
     assert json.loads(store.read_text())["version"] == "1", "the page ends with a rollback"
 
 
+def test_what_the_reader_wrote_is_in_the_projects_style(walked: Project) -> None:
+    walked.make("lint-code", "lint-format")
+
+
 def test_the_reference_of_the_command_line_is_what_help_says(walked: Project) -> None:
     python = walked.path / ".venv" / "bin" / "python"
     command = [str(python), "-m", "tumour_check.cli", "--help"]
