@@ -77,6 +77,23 @@ def test_every_picture_is_small_and_used() -> None:
         assert picture.resolve() in named, f"{picture.name}: on no page"
 
 
+def test_every_screenshot_is_one_that_the_script_takes() -> None:
+    script = (ROOT / "tests" / "blueprint" / "screenshots.py").read_text()
+    taken = set(re.findall(r'"([a-z-]+\.png)"', script))
+    assert {path.name for path in (ROOT / "docs" / "images").iterdir()} == taken
+
+
+@pytest.mark.parametrize("page", ["explanation/why-onnx.md", "decisions/0008-a-lean-server.md"])
+def test_a_measured_number_is_that_of_the_measurement(page: str) -> None:
+    """Requests a second are quoted from a page that the benchmark writes anew."""
+    measured = (ROOT / "docs" / "reference" / "serving-speed.md").read_text()
+    quoted = re.findall(
+        r"\b(\d,\d{3}|\d{3})\b(?= request| behind|[^\n]* \|)", text(Path("docs") / page)
+    )
+    assert len(quoted) >= 3
+    assert not [number for number in quoted if not re.search(rf"\| {number}\b", measured)]
+
+
 def test_every_diagram_is_drawn_from_its_source() -> None:
     assert diagrams.stale() == [], "draw it: make screenshots ARGS=--diagrams"
 
