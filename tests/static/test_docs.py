@@ -37,7 +37,7 @@ def project_targets() -> set[str]:
 def own_targets() -> set[str]:
     """The targets of this repository's Makefile."""
     makefile = (ROOT / "Makefile").read_text()
-    sessions = re.findall(r"^SESSIONS := (.*)", makefile, re.MULTILINE)[0].split()
+    sessions = " ".join(re.findall(r"^SESSIONS [:+]= (.*)", makefile, re.MULTILINE)).split()
     return {*re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE), *sessions}
 
 

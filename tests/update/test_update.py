@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blueprint import questions, rendering
+from blueprint import rendering
 from blueprint.rendering import TAG, commit, files, git
 
 NEXT = "v0.2.0"
@@ -148,36 +148,3 @@ def test_a_conflict_is_shown_and_not_lost(project: Path, template: Path) -> None
     assert "# My first line." in text
     assert LINE in text
     assert "<<<<<<<" in text
-
-
-DEFAULTS = questions.pairwise(questions.axes())[0]
-OTHER_ANSWERS = [  # of each question the last that goes with the other defaults
-    [{axis: value} for value in values if questions.allowed({**DEFAULTS, axis: value})][-1]
-    for axis, values in questions.axes().items()
-]
-
-
-@pytest.mark.parametrize(
-    "changed",
-    OTHER_ANSWERS,
-    ids=lambda answer: "-".join(answer.values()),
-)
-def test_an_answer_is_changed_by_an_update(
-    changed: dict[str, str], project: Path, template: Path, tmp_path: Path
-) -> None:
-    before = (project / STEP).read_text()
-    rendering.update(project, **changed)
-    assert changed.items() <= answers(project).items()
-    assert (project / STEP).read_text() == before
-    steps = [p.relative_to(project) for p in project.rglob("steps/*.py")]
-    fresh = rendering.render(template, tmp_path / "fresh", ref=TAG, **changed)
-    assert_equal_but(project, fresh, *steps)
-
-
-def test_an_answer_goes_there_and_back(project: Path) -> None:
-    before = tree(project)
-    rendering.update(project, ci="none")
-    commit(project, "No CI")
-    assert not (project / ".github").exists()
-    rendering.update(project, ci="github")
-    assert tree(project) == before

@@ -69,6 +69,7 @@ def test_it_shows_first_and_takes_what_it_showed(project: Project) -> None:
     assert git(project.path, "status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_a_terminal_is_asked(project: Project) -> None:
     shown = project.make_in_a_terminal("upgrade", "DRY=1")
     assert "Take it?" not in shown
@@ -96,6 +97,7 @@ def test_conflicts_are_foretold_and_listed(project: Project) -> None:
     assert git(project.path, "diff", "--name-only", "--diff-filter=U").split() == ["Makefile"]
 
 
+@pytest.mark.slow
 def test_answers_are_changed_by_it(project: Project) -> None:
     project.make("upgrade", "YES=1", "ARGS=ci=none license=MIT")
     assert not (project.path / ".github").exists()
@@ -129,6 +131,7 @@ def test_what_is_not_committed_is_named(project: Project) -> None:
     assert ".copier-answers.yml is missing" in refused(project, "upgrade")
 
 
+@pytest.mark.slow
 def test_a_project_in_a_folder_of_a_repository(original: Path, tmp_path: Path) -> None:
     top = tmp_path / "repository"
     project = Project(shutil.copytree(original, top / "ml" / "digits", ignore=lambda *_: {".git"}))
