@@ -32,6 +32,10 @@ def test_every_command_of_the_tutorial_prints_what_it_shows(walked: Project) -> 
     assert json.loads(store.read_text())["version"] == "1", "the page ends with a rollback"
 
 
+def test_the_plumbing_is_tested_whatever_the_reader_trains(walked: Project) -> None:
+    walked.make("test", "ARGS=tests/test_settings.py tests/test_training.py")
+
+
 def test_what_the_reader_wrote_is_in_the_projects_style(walked: Project) -> None:
     walked.make("lint-code", "lint-format")
 
