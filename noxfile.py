@@ -52,9 +52,24 @@ def render(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def combinations(session: nox.Session) -> None:
+    """Every triple of answers: rendered, checked, installed, its types and pipelines (an hour)."""
+    install(session, "tests")
+    folders = ("tests/render/test_rows.py", "tests/agreement", "tests/combinations")
+    sharing = ("-n", "2", "--dist", "loadgroup", "--strength", "3")
+    session.run("python", "-m", "pytest", *sharing, *folders, *session.posargs, env=ENV)
+
+
+@nox.session(python=PYTHON)
 def agreement(session: nox.Session) -> None:
     """What several files of a project say, they say alike."""
     pytest(session, "tests/agreement")
+
+
+@nox.session(python=PYTHON)
+def cookiecutter(session: nox.Session) -> None:
+    """Cookiecutter's door asks the same questions and writes the same files."""
+    pytest(session, "tests/cookiecutter")
 
 
 @nox.session(python=PYTHON)
@@ -95,6 +110,13 @@ def demo(session: nox.Session) -> None:
     session.run("python", "tests/demo.py", *session.posargs, env=ENV)
 
 
+@nox.session(python=PYTHON, name="last-release")
+def last_release(session: nox.Session) -> None:
+    """Make projects of the newest tag as a user does, and use them (half an hour)."""
+    install(session, "demo")
+    session.run("python", "tests/last_release.py", *session.posargs, env=ENV)
+
+
 @nox.session(python=PYTHON)
 def lint(session: nox.Session) -> None:
     """The template repository's own code, scripts and workflows."""
@@ -108,12 +130,30 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def docs(session: nox.Session) -> None:
-    """Write the reference page and the tree in the README, then build the site, strictly."""
+    """Write what follows from the questions and the files, then build the site, strictly."""
     install(session, "docs")
-    for page in ("reference", "readme"):
+    pages = ("reference", "settings_page", "make_page", "cli_page", "matrix", "readme", "cookiecutter")
+    for page in pages:
         session.run("python", "-m", f"blueprint.{page}", env={"PYTHONPATH": "tests"})
-    quiet = {"NO_MKDOCS_2_WARNING": "1"}
-    session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env=quiet)
+    env = {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": "tests"}
+    # Not --quiet: it hides the warnings that --strict counts.
+    session.run("mkdocs", "build", "--strict", *session.posargs, env=env)
+
+
+@nox.session(python=PYTHON)
+def tutorial(session: nox.Session) -> None:
+    """Run the tutorial as its reader does (minutes); `-- --write` mends what it shows."""
+    install(session, "demo")
+    command = ("python", "-m", "blueprint.walkthrough", "docs/tutorial.md", *session.posargs)
+    session.run(*command, env=ENV | {"PYTHONPATH": "tests"})
+
+
+@nox.session(python=PYTHON)
+def screenshots(session: nox.Session) -> None:
+    """Take the pictures in docs/images from a project that lived (minutes); needs chromium."""
+    install(session, "screenshots")
+    command = ("python", "-m", "blueprint.screenshots", *session.posargs)
+    session.run(*command, env=ENV | {"PYTHONPATH": "tests"})
 
 
 @nox.session(python=PYTHON)

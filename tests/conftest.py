@@ -1,10 +1,41 @@
 """Fixtures shared by every folder of tests."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from blueprint import rendering
+from blueprint import matrix, rendering
+from blueprint.rendering import Renderings
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "render every combination of so many answers (2: every pair)"
+    parser.addoption("--strength", type=int, default=2, help=text)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes a `row` is run for the answers of each project of the matrix."""
+    if "row" in metafunc.fixturenames:
+        rows = [
+            # Where pytest-xdist goes by group: they share an environment.
+            pytest.param(row, marks=pytest.mark.xdist_group(row.get("framework", "default")))
+            for row in matrix.projects(metafunc.config.getoption("strength"))
+        ]
+        metafunc.parametrize("row", rows, ids=_label, scope="module")
+
+
+def _label(row: dict[str, Any]) -> str:
+    return "-".join(str(value)[:20] for value in row.values())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the tests of the matrix have covered, were it all of it or a part."""
+    passed = terminalreporter.stats.get("passed", [])
+    rows = [row for report in passed for key, row in report.user_properties if key == "row"]
+    if rows:
+        terminalreporter.write_line(matrix.summary(rows))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,11 +51,15 @@ def template(isolated: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def renderings(template: Path, tmp_path_factory: pytest.TempPathFactory) -> rendering.Renderings:
-    """`renderings(framework="sklearn")` is the folder of that project, rendered once a session."""
-    return rendering.Renderings(template, tmp_path_factory.mktemp("renderings"))
+def renderings(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Renderings:
+    """`renderings(framework="sklearn")` is the folder of that project, rendered once a session,
+    for whichever worker of pytest-xdist asks first.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    return Renderings(template, shared / "renderings")
 
 
 @pytest.fixture(scope="session")
-def default(renderings: rendering.Renderings) -> Path:
+def default(renderings: Renderings) -> Path:
     return renderings()

@@ -1,13 +1,18 @@
 """The template's questions, read from `questions/`: the one place they are written."""
 
 import itertools
-from collections.abc import Callable
+import re
+import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jinja2 import Environment
+from jinja2.meta import find_undeclared_variables
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "questions"
@@ -42,6 +47,20 @@ class Question:
                 return Environment().from_string(choice["validator"]).render(answers)
         return ""
 
+    def validators(self) -> list[str]:
+        """The conditions of its conditional choices."""
+        choices = self.body.get("choices") if self.conditional else None
+        return [c["validator"] for c in (choices or {}).values() if isinstance(c, dict)]
+
+    def reasons(self) -> dict[Any, str]:
+        """The choices that do not go with every other answer, each with the reason it gives."""
+        choices = self.body.get("choices") or {}
+        return {
+            choice["value"]: re.sub(r"{%.*?%}", "", choice["validator"]).strip()
+            for choice in (choices.values() if isinstance(choices, dict) else ())
+            if isinstance(choice, dict)
+        }
+
     @property
     def conditional(self) -> bool:
         """Whether a choice depends on earlier answers."""
@@ -49,6 +68,7 @@ class Question:
         return isinstance(choices, dict) and any(isinstance(c, dict) for c in choices.values())
 
 
+@cache
 def load() -> dict[str, Question]:
     """Every question in the order `copier.yml` includes the files."""
     included = [
@@ -63,9 +83,29 @@ def load() -> dict[str, Question]:
     return questions
 
 
+def pinned(package: str) -> str:
+    """The requirement that the template's own pyproject.toml pins a package with."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    lines = [line for group in groups.values() for line in group]
+    return next(line for line in lines if line.partition("==")[0] == package)
+
+
 def axes() -> dict[str, list[Any]]:
     """The asked questions that have choices, with the values a project can store."""
     return {key: list(q.choices.values()) for key, q in load().items() if q.asked and q.choices}
+
+
+def default_answers(**answers: Any) -> dict[str, Any]:
+    """What `copier copy --defaults` answers, derived values included, with these in their place."""
+    found: dict[str, Any] = {"project_slug": "digit-recognition", **answers}
+    for key, question in load().items():
+        if key in found:
+            continue
+        found[key] = question.body["default"]
+        if not question.asked and question.body["type"] in ("str", "bool"):
+            text = Environment().from_string(found[key]).render(found)
+            found[key] = text == "True" if question.body["type"] == "bool" else text
+    return found
 
 
 def check_answers(answers: dict[str, Any]) -> None:
@@ -79,47 +119,77 @@ def check_answers(answers: dict[str, Any]) -> None:
             raise ValueError(f"{key}: {value!r} is not one of {choices}")
 
 
+@cache
+def _matches() -> list[dict[str, Any]]:
+    """Every allowed combination of the answers that decide whether others are allowed."""
+    values, deciding = axes(), set()
+    for question in load().values():
+        for choice in question.validators():
+            deciding |= {question.key, *find_undeclared_variables(Environment().parse(choice))}
+    keys = [key for key in values if key in deciding]
+    rows = (dict(zip(keys, row, strict=True)) for row in product(*(values[k] for k in keys)))
+    return [row for row in rows if not any(q.refusal(row) for q in load().values())]
+
+
 def allowed(answers: dict[str, Any]) -> bool:
-    """Whether these answers, a few or all, go together."""
-    return not any(
-        question.refusal(answers) for question in load().values() if question.key in answers
+    """Whether these answers, a few or all, are part of a project that the template writes."""
+    return any(
+        all(answers.get(key, value) == value for key, value in match.items())
+        for match in _matches()
     )
 
 
 def combinations(*keys: str) -> list[dict[str, Any]]:
     """Every combination of the answers to these questions that the template allows."""
     values = axes()
-    rows = [
-        dict(zip(keys, row, strict=True)) for row in itertools.product(*(values[k] for k in keys))
-    ]
+    rows = [dict(zip(keys, row, strict=True)) for row in product(*(values[k] for k in keys))]
     return [row for row in rows if allowed(row)]
+
+
+def covering(
+    strength: int,
+    values: dict[str, list[Any]],
+    allowed: Callable[[dict[str, Any]], bool] = lambda row: True,
+) -> list[dict[str, Any]]:
+    """Few rows that hold every allowed combination of the values of `strength` axes (2: every
+    pair); the first row is the defaults.
+
+    `allowed` says of some answers whether a whole row can have them. Greedy and deterministic: each
+    row starts from a combination not yet seen, and every other axis takes the value that brings
+    most new ones.
+    """
+    rows = [{axis: choices[0] for axis, choices in values.items()}]
+    left = [part for part in parts(strength, values) if allowed(dict(part))]
+    while left := [part for part in left if not part <= rows[-1].items()]:
+        row = dict(sorted(left[0], key=lambda answer: list(values).index(answer[0])))
+        for axis in [axis for axis in values if axis not in row]:
+            choices = [value for value in values[axis] if allowed({**row, axis: value})]
+            near = [part for part in left if any(key == axis for key, _ in part)]
+            row[axis] = max(choices, key=lambda value: _new(near, {**row, axis: value}))
+        rows.append(row)
+    return rows
 
 
 def pairwise(
     values: dict[str, list[Any]], allowed: Callable[[dict[str, Any]], bool] = lambda row: True
 ) -> list[dict[str, Any]]:
-    """Few rows that hold every allowed pair of values of two axes; the first row is the defaults.
-
-    Greedy and deterministic: each row starts from a pair not yet seen, and every other axis takes
-    the value that brings most new pairs.
-    """
-    rows = [{axis: choices[0] for axis, choices in values.items()}]
-    left = [
-        {a: x, b: y}
-        for a, b in itertools.combinations(values, 2)
-        for x, y in itertools.product(values[a], values[b])
-        if allowed({a: x, b: y})
-    ]
-    while left := [pair for pair in left if not pair.items() <= rows[-1].items()]:
-        row = dict(left[0])
-        for axis in [axis for axis in values if axis not in row]:
-            choices = [value for value in values[axis] if allowed({**row, axis: value})]
-            row[axis] = max(choices, key=lambda value: _new_pairs(left, row, axis, value))
-        rows.append(row)
-    return rows
+    return covering(2, values, allowed)
 
 
-def _new_pairs(left: list[dict[str, Any]], row: dict[str, Any], axis: str, value: Any) -> int:
-    """How many of the pairs not yet seen the row would hold if `axis` took `value`."""
-    grown = {**row, axis: value}.items()
-    return sum(axis in pair and pair.items() <= grown for pair in left)
+def parts(strength: int, values: dict[str, list[Any]]) -> Iterator[frozenset[tuple[str, Any]]]:
+    """Every combination of the values of `strength` axes, allowed or not."""
+    for keys in itertools.combinations(values, strength):
+        for row in product(*(values[key] for key in keys)):
+            yield frozenset(zip(keys, row, strict=True))
+
+
+def _new(left: list[frozenset[tuple[str, Any]]], row: dict[str, Any]) -> int:
+    """How many of these combinations the row holds."""
+    answers = row.items()
+    return sum(part <= answers for part in left)
+
+
+@cache
+def rows(strength: int) -> list[dict[str, Any]]:
+    """The answers of few projects that hold every allowed combination of so many answers."""
+    return covering(strength, axes(), allowed)

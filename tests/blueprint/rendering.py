@@ -1,5 +1,8 @@
 """Renderings of the working tree, uncommitted and untracked files included."""
 
+import fcntl
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -59,19 +62,24 @@ def update(project: Path, trust: bool = False, **answers: Any) -> None:
 
 
 class Renderings:
-    """Renders each answer set once. What it hands out is read, never changed."""
+    """Renders each answer set once, in a folder that other processes may use at the same time.
+    What it hands out is read, never changed.
+    """
 
     def __init__(self, template: Path, folder: Path) -> None:
         self.template = template
         self.folder = folder
-        self.done: dict[tuple[tuple[str, Any], ...], Path] = {}
+        folder.mkdir(exist_ok=True)
 
     def __call__(self, **answers: Any) -> Path:
-        key = tuple(sorted(answers.items()))
-        if key not in self.done:
-            target = self.folder / f"{len(self.done):02}"
-            self.done[key] = render(self.template, target, **answers)
-        return self.done[key]
+        name = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()[:12]
+        target = self.folder / name
+        if not target.exists():
+            with (self.folder / f"{name}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not target.exists():
+                    render(self.template, self.folder / f"{name}.part", **answers).rename(target)
+        return target
 
 
 def files(project: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """Every pair of answers renders to a project whose files parse, pass their linters and hold no
-leftovers. The rows are derived from the questions, so a new choice is tested without a word here.
+leftovers, whose make targets are sound and whose dependencies resolve. The rows are derived from
+the questions (`blueprint.matrix`), so a new choice is tested without a word here.
 """
 
 import hashlib
@@ -8,41 +9,25 @@ import os
 import re
 import subprocess
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from blueprint import questions
+from blueprint import matrix, questions
+from blueprint.project import environment
 from blueprint.rendering import Renderings, files
 
-LONGEST_SLUG = "a-name-of-forty-characters-which-is-most"
-HARD_TEXT = {
-    "project_name": 'Zoë\'s "Digits" & <b>: 100 % \\ #1',
-    "description": 'It\'s "quoted": a \\ backslash, {braces} & <tags> – #ünïcode $HOME `x` %s',
-    "author_name": 'O\'Brien "Bob" Çelik',
-}
-PAIRS = questions.pairwise(questions.axes(), questions.allowed)
-MODELS = questions.combinations("task", "framework", "data_source")  # every one of these
-# Names are no axis, so they ride along: wherever Python differs.
-ROWS = [
-    *PAIRS,
-    *(model for model in MODELS if not any(model.items() <= row.items() for row in PAIRS)),
-    *({**m, "project_slug": LONGEST_SLUG} for m in questions.combinations("task", "framework")),
-    {"project_slug": "ab"},
-    HARD_TEXT,
-]
+# The package is read where it lies.
+MORE = {"PYTHONPATH": "src"}
 BINARY = (".png", ".gif", ".ico", ".parquet", ".onnx")
 # The compiled pipelines: they hold KFP's braces and Python.
 GOLDEN = ("tests/pipelines/training.yaml", "tests/pipelines/batch_prediction.yaml")
 CODE = re.compile(r"^```python\n.*?^```$", re.DOTALL | re.MULTILINE)
 PLACEHOLDERS = re.compile(r"\bNone\b|\bUndefined\b")
 NAMES_COPIER = (".copier-answers.yml", "Makefile", "README.md", "LICENSE", "docs/")
-
-
-def label(row: dict[str, Any]) -> str:
-    return "-".join(str(value)[:20] for value in row.values())
 
 
 class UniqueKeys(yaml.SafeLoader):
@@ -60,11 +45,6 @@ def _mapping(loader: UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
 UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-@pytest.fixture(scope="module", params=ROWS, ids=label)
-def row(request: pytest.FixtureRequest) -> dict[str, Any]:
-    return request.param
-
-
 @pytest.fixture(scope="module")
 def project(row: dict[str, Any], renderings: Renderings) -> Path:
     return renderings(**row)
@@ -78,16 +58,42 @@ def texts(project: Path) -> dict[str, str]:
     }
 
 
-def run(project: Path, *command: str) -> None:
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+def run(project: Path, *command: str) -> str:
+    """What a command says in a project; it must succeed."""
+    done = subprocess.run(
+        command, cwd=project, capture_output=True, text=True, env=environment() | MORE
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, f"{' '.join(command)}\n{said}"
+    return said
+
+
+def digest(project: Path, *suffixes: str) -> str:
+    """Of the names and the bytes of its files that end so."""
+    found = hashlib.sha256()
+    for path in files(project):
+        if path.name.endswith(suffixes):
+            found.update(f"{path}\0".encode() + (project / path).read_bytes())
+    return found.hexdigest()
+
+
+def first(check: str, what: str) -> bool:
+    """Whether a check sees this for the first time here: what is equal is checked once."""
+    known = _seen.setdefault(check, set())
+    return what not in known and not known.add(what)
+
+
+_seen: dict[str, set[str]] = {}
 
 
 def test_longest_slug_is_the_longest() -> None:
-    assert len(LONGEST_SLUG) == 40
+    assert len(matrix.LONGEST_SLUG) == 40
 
 
-def test_nothing_of_the_template_is_left(row: dict[str, Any], project: Path) -> None:
+def test_nothing_of_the_template_is_left(
+    row: dict[str, Any], project: Path, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("row", row)  # for the summary of what was covered
     for name, text in texts(project).items():
         assert not re.search(r"\{[{%]|[%}]\}|\.jinja", name), name
         own = re.sub(r"(?s)\$\{\{.*?\}\}", "", text) if name.startswith(".github/") else text
@@ -96,7 +102,7 @@ def test_nothing_of_the_template_is_left(row: dict[str, Any], project: Path) -> 
             if leftover in ("{{", "%}") and name.endswith((".py", *GOLDEN)):
                 continue  # an f-string writes a brace as two, a share as {x:.1%}; KFP {{$.inputs}}
             assert leftover not in own, f"{name}: {leftover}"
-        if not name.startswith(NAMES_COPIER):
+        if not name.startswith(NAMES_COPIER) and not name.endswith("/upgrade.py"):
             assert "copier" not in text.lower(), f"{name} names Copier"
         if not name.endswith((".py", ".txt", *GOLDEN)):
             prose = CODE.sub("", text)
@@ -143,29 +149,37 @@ def test_the_metadata_says_what_was_answered(row: dict[str, Any], project: Path)
     assert not derived & answers.keys()
 
 
-def test_the_makefile_parses(project: Path) -> None:
-    run(project, "make", "--dry-run", "--warn-undefined-variables", "help")
-
-
-def _python_tree(project: Path) -> str:
-    digest = hashlib.sha256()
-    for path in files(project):
-        if path.suffix in (".py", ".toml"):
-            digest.update(f"{path}\0".encode() + (project / path).read_bytes())
-    return digest.hexdigest()
-
-
-_linted: set[str] = set()
-_sound: set[str] = set()
+def test_every_make_target_is_sound(project: Path) -> None:
+    text = (project / "Makefile").read_text()
+    named = [
+        name for line in re.findall(r"^\.PHONY: (.*)", text, re.MULTILINE) for name in line.split()
+    ]
+    assert "help" in named
+    said = run(project, "make", "--dry-run", "--warn-undefined-variables", *named)
+    assert "warning: undefined variable" not in said
 
 
 def test_formatting_and_linting_change_nothing(project: Path) -> None:
-    tree = _python_tree(project)
-    if tree in _linted:
-        return
-    run(project, "ruff", "format", "--check", "--no-cache", ".")
-    run(project, "ruff", "check", "--no-cache", ".")
-    _linted.add(tree)
+    if first("style", digest(project, ".py", ".toml")):
+        run(project, "ruff", "format", "--check", "--no-cache", ".")
+        run(project, "ruff", "check", "--no-cache", ".")
+
+
+def test_the_import_contracts_are_kept(project: Path) -> None:
+    """They are read from the source, so nothing needs to be installed."""
+    if first("contracts", digest(project, ".py", ".toml")):
+        said = run(project, "lint-imports", "--no-logo", "--no-cache")
+        assert re.search(r"Contracts: [1-9]\d* kept, 0 broken", said), said
+
+
+def test_the_dependencies_resolve(project: Path, tmp_path: Path) -> None:
+    text = (project / "pyproject.toml").read_text()
+    settings = tomllib.loads(text)
+    wanted = [settings["project"]["requires-python"], settings["project"]["dependencies"]]
+    wanted += [settings["dependency-groups"], settings["tool"]["uv"]]
+    if first("dependencies", json.dumps(wanted)):
+        (tmp_path / "pyproject.toml").write_text(text)
+        run(tmp_path, "uv", "lock", "--quiet")
 
 
 def test_what_ci_reads_is_sound(row: dict[str, Any], project: Path) -> None:
@@ -177,7 +191,7 @@ def test_what_ci_reads_is_sound(row: dict[str, Any], project: Path) -> None:
     )
     assert (bool(github), bool(gitlab)) == (answer == "github", answer == "gitlab")
     contents = "".join(Path(path).read_text() for path in [*github, *gitlab])
-    if contents in _sound:
+    if not first("workflows", contents):
         return
     if github:
         run(project, "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *github)
@@ -196,11 +210,11 @@ def test_what_ci_reads_is_sound(row: dict[str, Any], project: Path) -> None:
             *github,
             *gitlab,
         )
-    _sound.add(contents)
 
 
 def test_shell_scripts_pass_shellcheck(project: Path) -> None:
-    scripts = [name for name, text in texts(project).items() if re.match(r"#!.*\b(ba)?sh\b", text)]
+    found = {n: text for n, text in texts(project).items() if re.match(r"#!.*\b(ba)?sh\b", text)}
+    scripts = [name for name, text in found.items() if first("shell", text)]
     if scripts:
         run(project, "shellcheck", *scripts)
 
@@ -208,7 +222,8 @@ def test_shell_scripts_pass_shellcheck(project: Path) -> None:
 def test_dockerfiles_pass_hadolint(project: Path) -> None:
     dockerfiles = [str(path) for path in files(project) if path.suffix == ".Dockerfile"]
     assert len(dockerfiles) >= 2
-    run(project, "hadolint", *dockerfiles)
+    if first("dockerfiles", "".join((project / path).read_text() for path in dockerfiles)):
+        run(project, "hadolint", *dockerfiles)
 
 
 def test_an_executable_is_a_script_and_a_script_executable(project: Path) -> None:

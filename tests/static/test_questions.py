@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blueprint import questions, reference
+from blueprint import cookiecutter, matrix, questions, reference
 
 QUESTIONS = questions.load()
 ASKED = [question for question in QUESTIONS.values() if question.asked]
@@ -57,7 +57,7 @@ def test_reserved_names_hold_what_python_uses() -> None:
 
 def test_rows_hold_every_pair() -> None:
     axes = {"a": [1, 2, 3], "b": ["x", "y"], "c": [True, False], "d": [1, 2, 3, 4]}
-    rows = questions.pairwise(axes)
+    rows = questions.covering(2, axes)
     assert rows[0] == {"a": 1, "b": "x", "c": True, "d": 1}
     assert len(rows) <= 16
     for (a, xs), (b, ys) in itertools.combinations(axes.items(), 2):
@@ -65,9 +65,18 @@ def test_rows_hold_every_pair() -> None:
         assert seen == set(itertools.product(xs, ys))
 
 
+def test_rows_hold_every_triple() -> None:
+    axes = {"a": [1, 2, 3], "b": ["x", "y"], "c": [True, False], "d": [1, 2]}
+    rows = questions.covering(3, axes)
+    assert len(rows) < 24
+    for keys in itertools.combinations(axes, 3):
+        seen = {tuple(row[key] for key in keys) for row in rows}
+        assert seen == set(itertools.product(*(axes[key] for key in keys)))
+
+
 def test_rows_hold_only_what_goes_together() -> None:
     axes = {"a": [1, 2], "b": ["x", "y"], "c": [True, False]}
-    rows = questions.pairwise(axes, lambda row: not {"a": 2, "b": "y"}.items() <= row.items())
+    rows = questions.covering(2, axes, lambda row: not {"a": 2, "b": "y"}.items() <= row.items())
     assert {(row["a"], row["b"]) for row in rows} == {(1, "x"), (1, "y"), (2, "x")}
 
 
@@ -95,6 +104,32 @@ def test_the_harness_refuses_a_wrong_answer(answers: dict[str, str]) -> None:
 
 def test_the_reference_page_is_up_to_date() -> None:
     assert reference.PAGE.read_text() == reference.page(), "write it anew with `make docs`"
+
+
+def test_cookiecutter_asks_what_copier_asks() -> None:
+    assert cookiecutter.FILE.read_text() == cookiecutter.content(), "write it anew with `make docs`"
+
+
+def test_the_coverage_page_is_up_to_date() -> None:
+    assert matrix.PAGE.read_text() == matrix.page(), "write it anew with `make docs`"
+
+
+@pytest.mark.parametrize("strength", [2, 3])
+def test_the_matrix_holds_every_combination(strength: int) -> None:
+    rows = matrix.projects(strength)
+    held, allowed, every = matrix.coverage(rows, strength)
+    assert held == allowed < every
+    assert all(questions.allowed(row) for row in rows)
+    assert matrix.coverage(rows[1:9], strength)[0] < held
+
+
+def test_some_answers_are_allowed_when_the_others_can_follow() -> None:
+    """A choice that goes with some answers goes with each of the others' choices somewhere."""
+    for question in ASKED:
+        for value in question.reasons():
+            assert questions.allowed({question.key: value}), question.key
+            row = next(row for row in questions.rows(2) if row[question.key] == value)
+            assert not any(other.refusal(row) for other in ASKED)
 
 
 def test_copier_yml_fits_one_screen() -> None:
