@@ -32,10 +32,11 @@ def pytest(session: nox.Session, *folders: str) -> None:
 
 @nox.session(python=PYTHON)
 def tests(session: nox.Session) -> None:
-    """Everything the README promises: the seven sessions below in one, two files at a time."""
+    """Everything the README promises: the sessions below in one but for what is marked slow."""
     install(session, "tests")
     sharing = ("-n", "2", "--dist", "loadfile")  # a file's tests share what they set up
-    session.run("python", "-m", "pytest", *sharing, *session.posargs, env=ENV)
+    quick = ("-m", "not slow")
+    session.run("python", "-m", "pytest", *sharing, *quick, *session.posargs, env=ENV)
 
 
 @nox.session(python=PYTHON)
@@ -73,8 +74,21 @@ def cookiecutter(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def update(session: nox.Session) -> None:
-    """An updated project equals a fresh one, and the user's files stay the user's."""
+    """An updated project equals a fresh one, and the user's files stay the user's; all of it."""
     pytest(session, "tests/update")
+
+
+@nox.session(python=PYTHON)
+def ci(session: nox.Session) -> None:
+    """Both CIs call the same targets, and every job that can run here does, in order."""
+    pytest(session, "tests/ci")
+
+
+@nox.session(python=PYTHON)
+def release(session: nox.Session) -> None:
+    """Prepare a release, `-- 1.2.3`: the changelog, the commit, its line in releases.yml."""
+    install(session, "demo")
+    session.run("python", "-m", "blueprint.releases", *session.posargs, env={"PYTHONPATH": "tests"})
 
 
 @nox.session(python=PYTHON)

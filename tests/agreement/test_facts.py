@@ -48,10 +48,9 @@ def pages(project: Path) -> dict[str, str]:
 
 
 def workflows(project: Path) -> dict[str, str]:
-    folder = project / ".github"
-    return (
-        {str(path): path.read_text() for path in folder.rglob("*.yml")} if folder.exists() else {}
-    )
+    """What CI reads, by the file's name."""
+    names = [".gitlab-ci.yml", ".gitlab/ci/*.yml", ".github/workflows/*.yml"]
+    return {str(path): path.read_text() for name in names for path in project.glob(name)}
 
 
 def test_every_target_is_phony_and_helped(project: Path) -> None:
@@ -133,7 +132,7 @@ def test_python_has_one_version(project: Path) -> None:
     lowest = pyproject(project)["project"]["requires-python"]
     assert lowest.startswith(">=3.11")
     for name, text in workflows(project).items():
-        for found in re.findall(r"python(?:-version|_version)?:? *[\"']?(3\.\d+)", text):
+        for found in re.findall(r"(?i)python(?:-version|_version)?:? *[\"']?(3\.\d+)", text):
             assert found == version, name
     if workflows(project):
         assert any(version in text for text in workflows(project).values())

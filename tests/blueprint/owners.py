@@ -56,7 +56,7 @@ def leave_it(project: Path) -> Expected:
 def edit_steps(project: Path) -> Expected:
     """A model of their own, and a file beside it."""
     train = project / package(project) / "steps" / "train.py"
-    train.write_text(train.read_text().replace("seed: int = 1", "seed: int = 2") + "\n# Mine.\n")
+    train.write_text(train.read_text().replace("seed: int = 1", "seed: int = 2") + "\n\n# Mine.\n")
     (train.parent / "features.py").write_text('"""My own features."""\n')
     return {}
 

@@ -53,10 +53,12 @@ def render(template: Path, project: Path, ref: str = "HEAD", **answers: Any) -> 
     return project
 
 
-def update(project: Path, **answers: Any) -> None:
+def update(project: Path, trust: bool = False, **answers: Any) -> None:
     """`copier update` to the newest release, as a user runs it: in a git repository, committed."""
     check_answers(answers)
-    copier.run_update(project, data=answers, defaults=True, quiet=True, overwrite=True)
+    copier.run_update(
+        project, data=answers, defaults=True, quiet=True, overwrite=True, unsafe=trust
+    )
 
 
 class Renderings:

@@ -105,10 +105,10 @@ def default(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="session")
 def other(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    """scikit-learn, a table, BentoML."""
+    """scikit-learn, a table, BentoML, GitLab."""
     folder = tmp_path_factory.mktemp("images") / "another project"
     answers = {"framework": "sklearn", "task": "tabular-classification", "project_slug": "other"}
-    with build(template, folder, **answers, serving_runtime="bentoml") as built:
+    with build(template, folder, **answers, serving_runtime="bentoml", ci="gitlab") as built:
         yield built
 
 

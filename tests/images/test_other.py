@@ -1,6 +1,7 @@
 """Another project's images: pushed, behind a closed network, by another engine, in the stack."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from blueprint import engine, rendering
+from blueprint import engine, gitlab, rendering
 from blueprint.engine import docker
 from blueprint.index import PASSWORD, Index, closed_index
 from blueprint.project import environment, free_port, get
@@ -67,6 +68,32 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+def test_gitlabs_job_pushes_the_images_and_publishes_the_pipelines(
+    other: Any, registry: str, pytestconfig: pytest.Config
+) -> None:
+    program = gitlab.install(pytestconfig.cache.mkdir(gitlab.PACKAGE))
+    jobs = other.project.path / ".gitlab" / "ci" / "images.yml"
+    # The engine is this machine's, and no service beside the job.
+    jobs.write_text(jobs.read_text().replace("  services:\n    - docker:29-dind\n", ""))
+    variables = {
+        "CI_REGISTRY": registry,
+        "CI_REGISTRY_IMAGE": f"{registry}/team/project",
+        "CI_REGISTRY_USER": "the job",
+        "CI_REGISTRY_PASSWORD": "its token",
+        "DOCKER_HOST": os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"),
+        "DOCKER_TLS_VERIFY": "",
+        "DOCKER_CERT_PATH": "",
+        "PYTHON_IMAGE": engine.python_image(other.project.path),
+    }
+    gitlab.Runner(program, other.project.path)("images", **variables)
+    for kind in ("pipeline", "serving"):
+        assert other.images[kind]["pushed"].startswith(
+            f"{registry}/team/project/other-{kind}@sha256:"
+        )
+    pipeline = (other.project.path / "build" / "training.yaml").read_text()
+    assert f"image: {other.images['pipeline']['pushed']}\n" in pipeline
 
 
 def test_a_push_is_remembered_by_digest_and_compiled(other: Any, registry: str) -> None:

@@ -8,11 +8,10 @@ most.
 from pathlib import Path
 from typing import Any
 
-import copier
 import pytest
 import yaml
 
-from blueprint import owners, releases
+from blueprint import owners, releases, rendering
 from blueprint.releases import Release
 from blueprint.rendering import commit, git, render
 
@@ -56,11 +55,6 @@ CASES = [
 ]
 
 
-def update(project: Path) -> None:
-    """`copier update --trust`, as `make upgrade TRUST=1` runs it."""
-    copier.run_update(project, defaults=True, quiet=True, overwrite=True, unsafe=True)
-
-
 @pytest.mark.parametrize(("release", "answers", "scenario"), CASES)
 def test_a_release_becomes_this_one(
     release: Release, answers: dict[str, Any], scenario: Any, history: Path, tmp_path: Path
@@ -72,7 +66,7 @@ def test_a_release_becomes_this_one(
     commit(project, "What its owners did")
     mine = {path: (project / path).read_text() for path in owners.steps(project)}
 
-    update(project)
+    rendering.update(project, trust=True)
     stored = yaml.safe_load((project / ".copier-answers.yml").read_text())
     assert stored["_commit"] == releases.coming()
     assert {path: (project / path).read_text() for path in owners.steps(project)} == mine
@@ -81,5 +75,5 @@ def test_a_release_becomes_this_one(
     owners.assert_steps_fit(project)
 
     commit(project, "The update")
-    update(project)
+    rendering.update(project, trust=True)
     assert git(project, "status", "--porcelain") == ""

@@ -88,9 +88,7 @@ class Section:
 def sections(evidence: Evidence) -> list[Section]:
     """All that a card says, the most important first."""
     found = [
-        _verdict(evidence),
-        _metrics(evidence.verdict),
-        _slices(evidence.verdict),
+        *judgement(evidence.verdict),
         _picture(evidence.picture),
         _call(evidence),
         _model(evidence),
@@ -102,8 +100,13 @@ def sections(evidence: Evidence) -> list[Section]:
     return [section for section in found if section.blocks]
 
 
-def _verdict(evidence: Evidence) -> Section:
-    verdict = evidence.verdict
+def judgement(verdict: Mapping[str, Any]) -> list[Section]:
+    """What the content of verdict.json says: the rules, the metrics, and those of the slices."""
+    found = [_verdict(verdict), _metrics(verdict), _slices(verdict)]
+    return [section for section in found if section.blocks]
+
+
+def _verdict(verdict: Mapping[str, Any]) -> Section:
     rows = [
         (rule["rule"], rule["detail"], "✓ pass" if rule["passed"] else "✗ fail")
         for rule in verdict["rules"]
@@ -111,7 +114,7 @@ def _verdict(evidence: Evidence) -> Section:
     champion = verdict.get("champion")
     against = f"the champion, version {champion['version']}" if champion else "no champion"
     return Section(
-        "Accepted" if evidence.accepted else "Rejected",
+        "Accepted" if verdict["accepted"] else "Rejected",
         [
             f"{verdict['reason']}.",
             f"It was judged on the rows of the test set, against {against}.",
@@ -125,7 +128,7 @@ def _metrics(verdict: Mapping[str, Any]) -> Section:
     champion = verdict.get("champion") or {}
     others = champion.get("metrics") or {}
     intervals = {name: _interval(verdict, name) for name in verdict["metrics"]}
-    head = ["Metric", "This version"]
+    head = ["Metric", "This model"]
     head += ["Interval"] if any(intervals.values()) else []
     head += [f"Champion (version {champion['version']})"] if others else []
     rows = []

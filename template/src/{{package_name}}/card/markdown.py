@@ -14,9 +14,8 @@ def render(title: str, sections: Sequence[Section]) -> str:
     return "\n\n".join([f"# {_escape(title)}", *map(_section, sections)]) + "\n"
 
 
-def shorten(sections: Sequence[Section], limit: int) -> str:
-    """As many whole sections as `limit` characters hold, without links to files."""
-    end = "More is in card.html, among the files of this version's run."
+def shorten(sections: Sequence[Section], limit: int, end: str) -> str:
+    """As many whole sections as `limit` characters hold, without links to files, and `end`."""
     short = ""
     for section in sections:
         blocks = [block for block in section.blocks if not isinstance(block, Link | Picture)]

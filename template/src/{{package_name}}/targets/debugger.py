@@ -1,6 +1,7 @@
 """The pipeline's first three steps as plain calls in this process, for a debugger."""
 
 import pdb
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,13 +13,20 @@ from kfp import dsl
 from ..pipelines.components import evaluate_model, load_data, train_model
 from ..settings import Settings
 from .compile import parameters
-from .local import revision
+from .local import RUNS, revision
 
 
 def run(settings: Settings) -> None:
-    """Load, train and evaluate without KFP, cache or registration; an error opens pdb there."""
+    """Load, train and evaluate without KFP, cache or registration; an error opens pdb there.
+
+    `make report` shows the evaluation, as that of a run.
+    """
+    kept = RUNS / "debug" / "evaluate-model"
     with tempfile.TemporaryDirectory() as directory, stopping():
         call_steps(settings, Path(directory))
+        kept.mkdir(parents=True, exist_ok=True)
+        for name in ("verdict.json", "report.html"):
+            shutil.copyfile(Path(directory) / name, kept / Path(name).stem)
 
 
 @contextmanager

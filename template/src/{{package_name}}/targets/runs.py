@@ -1,5 +1,6 @@
 """What local runs have left in .mlops/runs."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,13 @@ def newest(artifact: str) -> Path:
 
 
 def copy_report() -> Path:
-    """Put the newest evaluation where its name says what it is; KFP's has no suffix."""
+    """Put the newest evaluation where its names say what it is, KFP's have no suffix; return the
+    page, beside which is a summary in Markdown: report.md."""
+    from ..card import summarize  # imports MLflow, which takes seconds
+
+    report = newest("evaluate-model/report")
     page = STATE / "report.html"
-    shutil.copyfile(newest("evaluate-model/report"), page)
+    shutil.copyfile(report, page)
+    verdict = json.loads(report.with_name("verdict").read_text())
+    page.with_suffix(".md").write_text(summarize(verdict), encoding="utf-8")
     return page

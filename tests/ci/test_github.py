@@ -1,0 +1,100 @@
+"""The `run:` steps of GitHub's workflows, run in order, do what the project's page on CI says."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blueprint.actions import FORK, PULL_REQUEST, PUSH, GitHub, load
+from blueprint.expressions import fill_in, holds
+from blueprint.project import Project
+from blueprint.rendering import commit, git
+
+INPUTS = {"python-version": ""}  # that of the tests
+
+
+@pytest.fixture
+def project(ready: Project) -> Project:
+    """On its main branch, with nothing trained."""
+    start_anew(ready)
+    return ready
+
+
+def start_anew(project: Project) -> None:
+    """What a fresh clone of main lacks is gone, but for the environment, which takes seconds."""
+    git(project.path, "switch", "--quiet", "--discard-changes", "main")
+    for name in (".mlops", "build"):
+        shutil.rmtree(project.path / name, ignore_errors=True)
+
+
+def change(project: Project, text: str, other: str) -> None:
+    """A commit on a branch, as a pull request has it."""
+    start_anew(project)
+    git(project.path, "switch", "--quiet", "--force-create", "change")
+    base = project.path / "config" / "base.yaml"
+    assert text in base.read_text()
+    base.write_text(base.read_text().replace(text, other))
+    commit(project.path, "A change")
+
+
+def state() -> dict[str, Any]:
+    """What the stand-in for GitHub keeps."""
+    return json.loads(Path(os.environ["GH_STATE"]).read_text())
+
+
+def test_a_pull_request_is_compared_with_the_champion_of_main(
+    project: Project, github: GitHub, tmp_path: Path
+) -> None:
+    github.run(project.path, "evaluate.yml", "run", PUSH, inputs=INPUTS)
+    assert "there is no champion yet" in github.summary.read_text()
+    [kept] = github.caches.iterdir()
+
+    github.summary.unlink()
+    change(project, "epochs: 40", "epochs: 2")
+    github.run(project.path, "evaluate.yml", "run", PULL_REQUEST, inputs=INPUTS)
+    said = github.summary.read_text()
+    assert "| Metric | This model | Interval | Champion (version 1) |" in said
+    assert "not worse than version 1's − 0.03 |" in said
+    assert [kept] == [*github.caches.iterdir()], "a pull request leaves main's champion alone"
+
+    empty = tmp_path / "a machine that has no clone"
+    shutil.copytree(project.path / ".github", empty / ".github")
+    github.run(empty, "evaluate.yml", "comment", PULL_REQUEST)
+    [comment] = state()["comments"]
+    assert comment["body"] == "<!-- evaluation -->\n" + said
+
+    report = github.artifact("evaluation") / "report.md"
+    report.write_text("## Accepted\n")
+    github.run(empty, "evaluate.yml", "comment", PULL_REQUEST)
+    [comment] = state()["comments"]
+    assert comment["body"] == "<!-- evaluation -->\n## Accepted\n", (
+        "one comment, brought up to date"
+    )
+
+
+def test_a_fork_gets_neither_a_comment_nor_an_address(both: Path, github: GitHub) -> None:
+    github.variables = {"TRACKING_URI": "https://mlflow.example.com"}
+    evaluate = load(both, "evaluate.yml")["jobs"]
+    for event, told in ((PULL_REQUEST, "https://mlflow.example.com"), (FORK, "")):
+        contexts = github.contexts(event)
+        assert holds(evaluate["comment"]["if"], contexts) == bool(told)
+        assert fill_in(evaluate["run"]["env"]["TRACKING_URI"], contexts) == told
+
+
+@pytest.mark.parametrize("target", ["compile", pytest.param("lint", marks=pytest.mark.slow)])
+def test_a_check_passes(target: str, project: Project, github: GitHub) -> None:
+    matrix = {"target": target}
+    [*_, step] = github.run(
+        project.path, "check.yml", "make", PULL_REQUEST, inputs=INPUTS, matrix=matrix
+    )
+    assert step.name == 'make "$TARGET"'
+
+
+def test_a_check_fails_where_its_target_does(project: Project, github: GitHub) -> None:
+    change(project, "epochs: 40", "epochs: many")
+    matrix = {"target": "compile"}
+    with pytest.raises(AssertionError, match="expected int"):
+        github.run(project.path, "check.yml", "make", PULL_REQUEST, inputs=INPUTS, matrix=matrix)
