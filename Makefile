@@ -2,7 +2,8 @@
 # Every other goal is a session of noxfile.py, which says how anything is checked: `make help` lists them.
 PYTHON ?= python3
 ARGS ?=
-SESSIONS := demo tests static render combinations agreement cookiecutter update ci e2e images last-release lint docs bench release
+SESSIONS := demo tests static render combinations agreement cookiecutter update ci e2e images last-release lint docs
+SESSIONS += bench mutation tutorial screenshots release
 
 .DEFAULT_GOAL := help
 .PHONY: help test clean $(SESSIONS)

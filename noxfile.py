@@ -132,10 +132,28 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Write what follows from the questions and the files, then build the site, strictly."""
     install(session, "docs")
-    for page in ("reference", "readme", "cookiecutter", "matrix"):
+    pages = ("reference", "settings_page", "make_page", "cli_page", "matrix", "readme", "cookiecutter")
+    for page in pages:
         session.run("python", "-m", f"blueprint.{page}", env={"PYTHONPATH": "tests"})
-    quiet = {"NO_MKDOCS_2_WARNING": "1"}
-    session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env=quiet)
+    env = {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": "tests"}
+    # Not --quiet: it hides the warnings that --strict counts.
+    session.run("mkdocs", "build", "--strict", *session.posargs, env=env)
+
+
+@nox.session(python=PYTHON)
+def tutorial(session: nox.Session) -> None:
+    """Run the tutorial as its reader does (minutes); `-- --write` mends what it shows."""
+    install(session, "demo")
+    command = ("python", "-m", "blueprint.walkthrough", "docs/tutorial.md", *session.posargs)
+    session.run(*command, env=ENV | {"PYTHONPATH": "tests"})
+
+
+@nox.session(python=PYTHON)
+def screenshots(session: nox.Session) -> None:
+    """Take the pictures in docs/images from a project that lived (minutes); needs chromium."""
+    install(session, "screenshots")
+    command = ("python", "-m", "blueprint.screenshots", *session.posargs)
+    session.run(*command, env=ENV | {"PYTHONPATH": "tests"})
 
 
 @nox.session(python=PYTHON)

@@ -95,6 +95,19 @@ def axes() -> dict[str, list[Any]]:
     return {key: list(q.choices.values()) for key, q in load().items() if q.asked and q.choices}
 
 
+def default_answers(**answers: Any) -> dict[str, Any]:
+    """What `copier copy --defaults` answers, derived values included, with these in their place."""
+    found: dict[str, Any] = {"project_slug": "digit-recognition", **answers}
+    for key, question in load().items():
+        if key in found:
+            continue
+        found[key] = question.body["default"]
+        if not question.asked and question.body["type"] in ("str", "bool"):
+            text = Environment().from_string(found[key]).render(found)
+            found[key] = text == "True" if question.body["type"] == "bool" else text
+    return found
+
+
 def check_answers(answers: dict[str, Any]) -> None:
     """Refuse what Copier accepts in silence: an answer to no question, or outside the choices."""
     questions = {key: q for key, q in load().items() if q.asked}

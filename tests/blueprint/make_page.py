@@ -1,0 +1,68 @@
+"""The page `docs/reference/make.md`: `make help` of projects, and which answers add a target.
+
+`python -m blueprint.make_page` writes it; a static test holds it up to date.
+"""
+
+import re
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, meta
+
+from blueprint.questions import ROOT, axes, default_answers
+
+PAGE = ROOT / "docs" / "reference" / "make.md"
+SOURCE = ROOT / "template" / "Makefile.jinja"
+HELP = re.compile(r"^([a-z-]+):.*?## (.*)$", re.MULTILINE)  # as `make help` itself reads it
+VARIABLE = re.compile(r"^([A-Z_]+) \?= ?(.*)$", re.MULTILINE)
+HEAD = """\
+# Make targets
+
+What `make help` lists in a project. Arguments are variables:
+`make run ENV=staging ARGS="train.epochs=3"`. A target that an answer makes meaningless is absent.
+
+<!-- Written from template/Makefile.jinja by `nox -s docs`: change that file, not this page. -->
+"""
+
+
+def makefile(**answers: Any) -> str:
+    """The Makefile of a project with these answers, and the default for the others."""
+    environment = Environment(undefined=StrictUndefined)
+    return environment.from_string(SOURCE.read_text()).render(default_answers(**answers))
+
+
+def deciding() -> list[tuple[str, Any]]:
+    """Every answer, other than a first one, to the questions that the Makefile asks about."""
+    asked = meta.find_undeclared_variables(Environment().parse(SOURCE.read_text()))
+    return [(key, value) for key, values in axes().items() if key in asked for value in values[1:]]
+
+
+def page() -> str:
+    default = dict(HELP.findall(makefile()))
+    parts = [HEAD, "## Every project\n", _table(default)]
+    for key, value in deciding():
+        found = dict(HELP.findall(makefile(**{key: value})))
+        changed = {name: text for name, text in found.items() if default.get(name) != text}
+        absent = [f"`{name}`" for name in default if name not in found]
+        if changed:
+            parts += [f"## `{key}: {value}`\n", "Added or changed:\n", _table(changed)]
+        if absent:
+            parts.append(f"Absent: {', '.join(absent)}.\n")
+    names = VARIABLE.findall(makefile(**dict(deciding())))
+    listed = ", ".join(f"`{name}`" + (f" (`{value}`)" if value else "") for name, value in names)
+    parts += ["## Variables\n", f"With their defaults, where they have one: {listed}.\n"]
+    parts.append("`make help` names each beside the targets that take it.\n")
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _table(targets: dict[str, str]) -> str:
+    rows = [f"| `make {name}` | {_shown(text)} |" for name, text in targets.items()]
+    return "\n".join(["| target | does |", "|---|---|", *rows, ""])
+
+
+def _shown(text: str) -> str:
+    """A help text, its example as code."""
+    return re.sub(r": (make [^(]*[^( ])", r": `\1`", text).replace("|", r"\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,61 @@
+"""A hook of MkDocs: the pages of a generated project are part of the site.
+
+`template/docs/` becomes the folder `project/` of the site, rendered with the default answers, and a
+link to `template/docs/PAGE.md`, which leads to the source in a clone, leads to it.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from blueprint.questions import ROOT, default_answers
+
+SOURCES = ROOT / "template" / "docs"
+FOLDER = "project"
+SECTION = "In a project"
+NAME = re.compile(r"[a-z-]+\.md")
+LINK = re.compile(
+    r"\]\(<?(?:\.\./)+template/docs/(?:{%[^}]*%})?(?P<page>[a-z-]+\.md)[^)>#]*>?(?P<id>#[\w-]+)?\)"
+)
+
+
+def pages() -> dict[str, str]:
+    """The text of each page by its name; those that an answer brings are here, too."""
+    environment = Environment(undefined=StrictUndefined, loader=FileSystemLoader(ROOT))
+    found = {}
+    for path in sorted(SOURCES.iterdir()):
+        name = NAME.search(path.name)
+        assert name, path
+        text = path.read_text()
+        if path.suffix == ".jinja":
+            text = environment.from_string(text).render(default_answers())
+        found[name[0]] = text
+    return found
+
+
+def relink(text: str, page: Path) -> str:
+    """Links to the sources of a project's pages lead to the pages."""
+    up = "../" * (len(page.parts) - 1)
+    return LINK.sub(lambda found: f"]({up}{FOLDER}/{found['page']}{found['id'] or ''})", text)
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    assert config.nav is not None
+    listed = [f"{FOLDER}/{name}" for name in sorted(pages())]
+    at = [index for index, entry in enumerate(config.nav) if "Reference" in entry]
+    config.nav.insert(at[0], {SECTION: listed})
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    for name, text in pages().items():
+        files.append(File.generated(config, f"{FOLDER}/{name}", content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
+    return relink(markdown, Path(page.file.src_uri))

@@ -1,0 +1,56 @@
+"""The tutorial, walked as its reader walks it; and what a living project says of itself."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from blueprint import cli_page, make_page
+from blueprint.project import Project, environment
+from blueprint.questions import ROOT
+from blueprint.rendering import git
+from blueprint.walkthrough import TEMPLATE, Walk, walk
+
+PAGE = ROOT / "docs" / "tutorial.md"
+
+
+@pytest.fixture(scope="module")
+def walked(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The reader's project at the end of the page."""
+    folder = tmp_path_factory.mktemp("a reader")
+    git(template, "clone", "-q", str(template), str(folder / TEMPLATE))
+    with Walk(folder) as walking:
+        assert walk(PAGE, walking) == [], "mend the page: nox -s tutorial -- --write"
+        yield Project(walking.place)
+
+
+def test_every_command_of_the_tutorial_prints_what_it_shows(walked: Project) -> None:
+    store = walked.path / ".mlops" / "store" / "current.json"
+    assert json.loads(store.read_text())["version"] == "1", "the page ends with a rollback"
+
+
+def test_the_plumbing_is_tested_whatever_the_reader_trains(walked: Project) -> None:
+    walked.make("test", "ARGS=tests/test_settings.py tests/test_training.py")
+
+
+def test_what_the_reader_wrote_is_in_the_projects_style(walked: Project) -> None:
+    walked.make("lint-code", "lint-format")
+
+
+def test_the_reference_of_the_command_line_is_what_help_says(walked: Project) -> None:
+    python = walked.path / ".venv" / "bin" / "python"
+    command = [str(python), "-m", "tumour_check.cli", "--help"]
+    shown = subprocess.run(
+        command, cwd=walked.path, env=environment(), capture_output=True, text=True, check=True
+    ).stdout
+    listed = re.findall(r"^  ([a-z][a-z-]+)  ", shown.partition("Commands:")[2], re.MULTILINE)
+    assert listed == [command.name for command in cli_page.commands(cli_page.modules()[0])]
+
+
+def test_the_reference_of_the_targets_is_what_make_help_says(walked: Project) -> None:
+    shown = walked.make("help").stdout
+    listed = re.findall(r"^  ([a-z-]+) +(.*)$", shown, re.MULTILINE)
+    assert listed == make_page.HELP.findall(make_page.makefile())

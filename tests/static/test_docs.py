@@ -1,0 +1,110 @@
+"""What the pages of the documentation name, there is: pictures, diagrams, files, make targets."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from blueprint import diagrams, make_page
+from blueprint.questions import ROOT
+from blueprint.rendering import tracked_files
+
+MAX_BYTES = 150_000
+PAGES = [
+    path
+    for path in tracked_files()
+    if path.suffix == ".md" and (path.parts[0] == "docs" or len(path.parts) == 1)
+]
+CODE = re.compile(r"```\w*[^\n]*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
+MAKE = re.compile(r"(?:^|[\s(&$])make +(?:[A-Z_]+=\S+ +)*([a-z][a-z0-9-]*)", re.MULTILINE)
+LINK = re.compile(r"(!?)\[([^\]]*)\]\((?:<([^>]+)>|([^)\s]+))\)")
+
+
+def text(path: Path) -> str:
+    return (ROOT / path).read_text()
+
+
+def project_targets() -> set[str]:
+    """Every target that some project has."""
+    answers = [{}, *({key: value} for key, value in make_page.deciding())]
+    return {
+        name
+        for given in answers
+        for name in re.findall(r"^([a-z][a-z-]*):", make_page.makefile(**given), re.MULTILINE)
+    }
+
+
+def own_targets() -> set[str]:
+    """The targets of this repository's Makefile."""
+    makefile = (ROOT / "Makefile").read_text()
+    sessions = " ".join(re.findall(r"^SESSIONS [:+]= (.*)", makefile, re.MULTILINE)).split()
+    return {*re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE), *sessions}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=str)
+def test_every_target_that_a_page_names_exists(path: Path) -> None:
+    known = project_targets() | own_targets()
+    for block in CODE.finditer(text(path)):
+        for name in MAKE.findall(block[1] or block[2]):
+            assert name in known, f"make {name}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=str)
+def test_every_file_that_a_page_links_to_exists(path: Path) -> None:
+    """As one reads it in the repository; the site's own links are checked when it is built."""
+    prose = re.sub(r"```.*?```", "", text(path), flags=re.DOTALL)
+    for mark, words, quoted, plain in LINK.findall(prose):
+        link = (quoted or plain).partition("#")[0]
+        if not link or "://" in link:
+            continue
+        target = (ROOT / path).parent / link
+        assert target.exists(), link
+        if mark:
+            assert len(words.split()) > 2, f"{link}: say what it shows"
+
+
+def test_every_picture_is_small_and_used() -> None:
+    named = {
+        ((ROOT / path).parent / (quoted or plain)).resolve()
+        for path in PAGES
+        for mark, _, quoted, plain in LINK.findall(text(path))
+        if mark
+    }
+    pictures = [path for path in (ROOT / "docs").rglob("*") if path.suffix in (".png", ".svg")]
+    assert pictures
+    for picture in pictures:
+        assert picture.stat().st_size <= MAX_BYTES, picture.name
+        assert picture.resolve() in named, f"{picture.name}: on no page"
+
+
+def test_every_screenshot_is_one_that_the_script_takes() -> None:
+    script = (ROOT / "tests" / "blueprint" / "screenshots.py").read_text()
+    taken = set(re.findall(r'"([a-z-]+\.png)"', script))
+    assert {path.name for path in (ROOT / "docs" / "images").iterdir()} == taken
+
+
+@pytest.mark.parametrize("page", ["explanation/why-onnx.md", "decisions/0008-a-lean-server.md"])
+def test_a_measured_number_is_that_of_the_measurement(page: str) -> None:
+    """Requests a second are quoted from a page that the benchmark writes anew."""
+    measured = (ROOT / "docs" / "reference" / "serving-speed.md").read_text()
+    quoted = re.findall(
+        r"\b(\d,\d{3}|\d{3})\b(?= request| behind|[^\n]* \|)", text(Path("docs") / page)
+    )
+    assert len(quoted) >= 3
+    assert not [number for number in quoted if not re.search(rf"\| {number}\b", measured)]
+
+
+def test_every_diagram_is_drawn_from_its_source() -> None:
+    assert diagrams.stale() == [], "draw it: make screenshots ARGS=--diagrams"
+
+
+def test_a_runbook_goes_from_what_one_sees_to_what_mends_it() -> None:
+    folder = ROOT / "docs" / "runbooks"
+    index = (folder / "index.md").read_text()
+    for path in folder.glob("*.md"):
+        if path.name != "index.md":
+            words = path.read_text()
+            assert path.name in index
+            parts = [words.index(part) for part in ("**You see**", "**Check", "```sh")]
+            assert parts[0] == min(parts)
+            assert "| do |" in words or "may it go?" in words or "**First go back**" in words
