@@ -132,16 +132,8 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Write what follows from the questions and the files, then build the site, strictly."""
     install(session, "docs")
-    pages = (
-        "reference",
-        "settings_page",
-        "make_page",
-        "cli_page",
-        "matrix",
-        "readme",
-        "cookiecutter",
-    )
-    for page in pages:
+    generated = ("reference", "settings_page", "make_page", "cli_page", "matrix", "readme")
+    for page in (*generated, "cookiecutter"):
         session.run("python", "-m", f"blueprint.{page}", env={"PYTHONPATH": "tests"})
     env = {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": "tests"}
     # Not --quiet: it hides the warnings that --strict counts.
