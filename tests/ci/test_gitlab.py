@@ -44,7 +44,7 @@ def test_a_merge_request_without_a_token_is_told_so(runner: Runner) -> None:
     (runner.project / COMMENT).write_text("## Accepted\n")
     with Api("the secret").serve() as api:
         done = runner("comment", **in_merge_request(api, ""))
-        assert "no comment: there is no variable COMMENT_TOKEN" in done.stdout
+        assert "no comment: no variable COMMENT_TOKEN is set" in done.stdout
         done = runner("comment", **in_merge_request(api, "an old one"), check=False)
         assert "error: GitLab refuses (401" in done.stdout + done.stderr
         assert not api.notes
