@@ -45,7 +45,7 @@ def commands() -> list[str]:
 def copier(command: str, template: Path, cwd: Path, *more: str) -> subprocess.CompletedProcess[str]:
     """One of the page's commands, with the template's address, and answers where it asks."""
     words = [word.strip("'") for word in command.split()]
-    words = [str(template) if word.startswith("PATH-OR-URL") else word for word in words]
+    words = [str(template) if word.startswith("URL-OR-") else word for word in words]
     return subprocess.run(
         [*words, *more], cwd=cwd, env=environment(), capture_output=True, text=True, check=False
     )
@@ -56,7 +56,7 @@ def theirs(repository: Path) -> dict[str, str]:
 
 
 def test_without_a_word_nothing_is_overwritten(repository: Path, template: Path) -> None:
-    done = copier("copier copy --defaults PATH-OR-URL .", template, repository)
+    done = copier("copier copy --defaults URL-OR-PATH .", template, repository)
     assert done.returncode != 0, "nobody could be asked"
     assert "conflict" in done.stderr
     assert theirs(repository) == THEIRS

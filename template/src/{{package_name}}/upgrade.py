@@ -125,7 +125,7 @@ def rehearse(copy: Path, arguments: list[str], answers: list[str]) -> Upgrade:
         version(project),
         git(project, "diff", "--cached", "--stat=100", colour).rstrip(),
         conflicts,
-        news(project / CHANGES, before),
+        news(project / CHANGES, before) if version(project) != before else "",
     )
 
 
