@@ -14,7 +14,7 @@ from blueprint.project import Project
 from blueprint.rendering import Renderings, commit, git
 
 # What depends on the answers, or asks the owner's steps for something.
-TESTS = "tests/steps tests/test_settings.py tests/test_cli.py tests/pipelines/test_training.py"
+TESTS = "tests/steps tests/test_training.py tests/test_settings.py tests/test_cli.py"
 ALL = "--ignore=tests/data --ignore=tests/evaluation"
 
 

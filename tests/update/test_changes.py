@@ -11,8 +11,8 @@ from blueprint import changes, owners, rendering
 from blueprint.changes import Way
 from blueprint.rendering import TAG, Renderings, commit, files, git
 
-# Names in a few files: the way of each is like the others'.
-PLAIN = ("license", "python_version", "data_source")
+# For the session alone: they change a few files, each as the others do.
+PLAIN = ("license", "python_version", "data_source", "task")
 OWN = "own.txt"
 
 WAYS = [
