@@ -46,9 +46,9 @@ def test_the_first_release_is_upgraded_and_changes_its_mind(history: Path, tmp_p
     check(project)
     project.make("upgrade", "YES=1", "ARGS=platform=kubeflow serving_runtime=bentoml ci=none")
     commit(project.path, "Another mind")
-    check(
-        project, "tests/test_settings.py tests/cluster/test_submit.py tests/serving/test_bentoml.py"
-    )
+    project.make("lint-code", "lint-format", "lint-imports")
+    tests = "tests/test_settings.py tests/cluster/test_submit.py tests/serving/test_bentoml.py"
+    project.make("test", f"ARGS=-q {tests}")
 
 
 @pytest.mark.slow
