@@ -44,10 +44,18 @@ def isolated(tmp_path_factory: pytest.TempPathFactory) -> None:
     rendering.isolate_git_and_copier(tmp_path_factory.mktemp("home"))
 
 
+def _shared(factory: pytest.TempPathFactory) -> Path:
+    """One folder for all workers of pytest-xdist."""
+    base = factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
 @pytest.fixture(scope="session")
 def template(isolated: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The working tree as a tagged git repository."""
-    return rendering.snapshot(tmp_path_factory.mktemp("template"))
+    """The working tree as a tagged git repository: one, as a project records where it came from.
+    It is read, never changed.
+    """
+    return rendering.once(_shared(tmp_path_factory) / "template", rendering.snapshot)
 
 
 @pytest.fixture(scope="session")
@@ -55,9 +63,7 @@ def renderings(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Rend
     """`renderings(framework="sklearn")` is the folder of that project, rendered once a session,
     for whichever worker of pytest-xdist asks first.
     """
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
-    return Renderings(template, shared / "renderings")
+    return Renderings(template, _shared(tmp_path_factory) / "renderings")
 
 
 @pytest.fixture(scope="session")

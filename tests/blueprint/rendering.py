@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,18 @@ def update(project: Path, trust: bool = False, **answers: Any) -> None:
     )
 
 
+def once(target: Path, make: Callable[[Path], object]) -> Path:
+    """`make(target)` for whichever process asks first; the others wait for it."""
+    if not target.exists():
+        with target.with_name(f"{target.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not target.exists():
+                part = target.with_name(f"{target.name}.part")
+                make(part)
+                part.rename(target)
+    return target
+
+
 class Renderings:
     """Renders each answer set once, in a folder that other processes may use at the same time.
     What it hands out is read, never changed.
@@ -73,13 +86,7 @@ class Renderings:
 
     def __call__(self, **answers: Any) -> Path:
         name = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()[:12]
-        target = self.folder / name
-        if not target.exists():
-            with (self.folder / f"{name}.lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                if not target.exists():
-                    render(self.template, self.folder / f"{name}.part", **answers).rename(target)
-        return target
+        return once(self.folder / name, lambda part: render(self.template, part, **answers))
 
 
 def files(project: Path) -> list[Path]:
