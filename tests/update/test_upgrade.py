@@ -122,6 +122,24 @@ def test_a_wrong_answer_is_one_line_and_changes_nothing(
     assert git(project.path, "status", "--porcelain") == ""
 
 
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("../moved", "the template at ../moved (_src_path in .copier-answers.yml) is not there"),
+        ("https://127.0.0.1:9/t.git", "t.git (_src_path in .copier-answers.yml) cannot be read: "),
+    ],
+)
+def test_a_template_that_is_not_there_is_named(
+    project: Project, address: str, message: str
+) -> None:
+    answers = project.path / ".copier-answers.yml"
+    lines = answers.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith("_src_path")]
+    answers.write_text("".join([*kept, f"_src_path: {address}\n"]))
+    commit(project.path, "Another address")
+    assert message in refused(project, "upgrade")
+
+
 def test_what_is_not_committed_is_named(project: Project) -> None:
     (project.path / "notes.txt").write_text("mine\n")
     assert "commit or stash first: notes.txt" in refused(project, "upgrade")

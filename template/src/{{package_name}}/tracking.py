@@ -14,6 +14,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from .errors import UserError
 
@@ -260,8 +261,11 @@ class Registry:
     def _errors(self, action: str) -> Iterator[None]:
         try:
             yield
-        except (MlflowException, OSError) as error:
-            text = " ".join(str(error).split())[:300]
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            said = str(error).partition("[SQL:")[0]  # not the statement that failed
+            text = " ".join(said.split())
+            if len(text) > 300:  # the reason comes last
+                text = f"{text[:140]} … {text[-140:]}"
             raise RegistryError(
                 f"cannot {action} the registry at {self.uri} (registry.tracking_uri): {text}"
             ) from error

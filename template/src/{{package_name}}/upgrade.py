@@ -107,7 +107,7 @@ def rehearse(copy: Path, arguments: list[str], answers: list[str]) -> Upgrade:
     top, prefix = git(Path(), "rev-parse", "--show-toplevel", "--show-prefix").split("\n")[:2]
     git(Path(), "clone", "--quiet", top, str(copy))
     project = copy / prefix
-    before = version(project)
+    before = recorded(project, "_commit")
     copier(project, arguments)
     given = dict(re.findall(r"^(\w+): *(.*)$", (project / ANSWERS).read_text(), re.MULTILINE))
     for key in (answer.partition("=")[0] for answer in answers):
@@ -122,10 +122,10 @@ def rehearse(copy: Path, arguments: list[str], answers: list[str]) -> Upgrade:
     subprocess.run(["git", "-C", project, *pager, "diff", "--cached", colour], check=False)
     return Upgrade(
         before,
-        version(project),
+        recorded(project, "_commit"),
         git(project, "diff", "--cached", "--stat=100", colour).rstrip(),
         conflicts,
-        news(project / CHANGES, before) if version(project) != before else "",
+        news(project / CHANGES, before) if recorded(project, "_commit") != before else "",
     )
 
 
@@ -135,17 +135,22 @@ def copier(project: Path, arguments: list[str]) -> None:
     done = subprocess.run([*command, str(project)], capture_output=True, text=True)
     if done.returncode == 0:
         return
-    if "unsafe" in done.stderr:
+    if "potentially unsafe" in done.stderr:
         raise Refusal(
             "this version runs a migration, code of the template's hooks/, once on your files: "
             "`make upgrade TRUST=1` lets it"
         )
+    template = f"the template at {recorded(project, '_src_path')} (_src_path in {ANSWERS})"
+    if "Local template must be" in done.stderr:
+        raise Refusal(f"{template} is not there: put its URL or full path into that line, commit")
+    if git_said := done.stderr.partition("Stderr:")[2]:
+        raise Refusal(f"{template} cannot be read: {' '.join(git_said.replace('|', ' ').split())}")
     said = done.stderr.strip().splitlines() or [f"copier ended with {done.returncode}"]
     raise Refusal(re.sub(r"^\w+: ", "", said[-1].strip()))
 
 
-def version(project: Path) -> str:
-    found = re.search(r"^_commit: *(\S+)$", (project / ANSWERS).read_text(), re.MULTILINE)
+def recorded(project: Path, key: str) -> str:
+    found = re.search(rf"^{key}: *(\S.*)$", (project / ANSWERS).read_text(), re.MULTILINE)
     return found[1] if found else ""
 
 
