@@ -41,7 +41,7 @@ def check(project: Project, tests: str = TESTS) -> None:
     project.make("test", f"ARGS=-q {tests}", timeout=1200)
 
 
-def tested(project: Path) -> str:
+def fingerprint(project: Path) -> str:
     """A digest of what decides how the project's tests end."""
     digest = hashlib.sha256()
     for name in git(project, "ls-files").splitlines():
@@ -98,7 +98,7 @@ def test_its_tests_pass_after_each_change_of_mind(
             for path in owners.steps(fresh):
                 shutil.copy(fresh / path, project.path / path)
         commit(project.path, f"{way.axis}: {value}")
-        known = passed / tested(project.path)
+        known = passed / fingerprint(project.path)
         if known.exists():
             project.make("lint")
         else:
