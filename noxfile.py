@@ -34,9 +34,7 @@ def pytest(session: nox.Session, *folders: str) -> None:
 def tests(session: nox.Session) -> None:
     """Everything the README promises: the sessions below in one but for what is marked slow."""
     install(session, "tests")
-    # A file's tests share what they set up; in their order, or files of few but long tests, which a
-    # reordering puts last, leave one worker idle.
-    sharing = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+    sharing = ("-n", "2", "--dist", "loadfile")  # a file's tests share what they set up
     quick = ("-m", "not slow")
     session.run("python", "-m", "pytest", *sharing, *quick, *session.posargs, env=ENV)
 

@@ -17,8 +17,6 @@ app = typer.Typer(
     help="Train, judge, serve and inspect the model of this project.",
 )
 Reason = Annotated[str, typer.Option(help="kept in the registry, with the version")]
-# MLflow asks a server that is not there for minutes before it says so: here somebody waits.
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 Overrides = Annotated[
     Optional[list[str]],  # noqa: UP045  (Typer reads this form everywhere)
     typer.Argument(metavar="[KEY=VALUE]...", help="configuration, such as train.epochs=3"),
@@ -27,8 +25,6 @@ Overrides = Annotated[
 
 def main(application: typer.Typer = app) -> None:
     """Run the command line; a `UserError` is one line on standard error and exit code 1."""
-    for name, value in PATIENCE.items():
-        os.environ.setdefault(name, value)
     try:
         application()
     except UserError as error:

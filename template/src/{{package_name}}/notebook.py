@@ -13,7 +13,7 @@ from .data import Dataset
 from .errors import UserError
 from .model import Model
 from .targets import runs
-from .tracking import Registry
+from .tracking import attended
 
 
 def test_data() -> Dataset:
@@ -27,7 +27,7 @@ def champion() -> Model:
     It predicts probabilities (n, classes), or numbers (n,). Raises `UserError` when the registry
     does not answer or has no champion yet.
     """
-    registry = Registry(**settings.load().registry.model_dump())
+    registry = attended(**settings.load().registry.model_dump())
     version = registry.champion()
     if version is None:
         raise UserError(f"no version of {registry.name} is registered yet: run `make run` first")

@@ -59,6 +59,14 @@ class Version:
         return self.tags.get(BEFORE, "").split()
 
 
+def attended(tracking_uri: str, name: str, artifact_location: str | None = None) -> "Registry":
+    """The registry for a command that somebody waits for: a server that is not there is said after
+    3 tries, where MLflow makes 8 in four minutes. A step of a pipeline has that patience.
+    """
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    return Registry(tracking_uri, name, artifact_location)
+
+
 class Registry:
     """One named model, and the runs that made its versions, on an MLflow tracking server."""
 

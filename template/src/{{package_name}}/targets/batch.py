@@ -38,9 +38,9 @@ def _model(settings: Settings, version: str | None) -> Iterator[tuple[Path, str]
     """The model's directory and version, for the length of a `with` block."""
     folder = settings.serving.store
     if version or folder is None:
-        from ..tracking import Registry  # it takes a second
+        from ..tracking import attended  # it takes a second
 
-        registry = Registry(**settings.registry.model_dump())
+        registry = attended(**settings.registry.model_dump())
         found = registry.version(version) if version else registry.champion()
         if found is None:
             raise BatchError(f"{registry.name} has no champion: VERSION=3 takes a version")

@@ -10,7 +10,7 @@ from rich.table import Table
 from ..errors import UserError
 from ..gate import number
 from ..settings import Settings
-from ..tracking import Registry, Version
+from ..tracking import Version, attended
 from .local import STATE
 
 DAY, MINUTE = "%Y-%m-%d", "%Y-%m-%d %H:%M"
@@ -18,7 +18,7 @@ DAY, MINUTE = "%Y-%m-%d", "%Y-%m-%d %H:%M"
 
 def show(settings: Settings) -> None:
     """Print every version, the newest first, with the metrics that the gate looks at."""
-    registry = Registry(**settings.registry.model_dump())
+    registry = attended(**settings.registry.model_dump())
     versions = registry.versions()
     if not versions:
         print(f"no version of {registry.name} is registered yet: run `make run` first")
@@ -72,7 +72,7 @@ def _width(console: Console, table: Table) -> int:
 
 def card(settings: Settings, number: str) -> Path:
     """Fetch the card of version `number`, with what it links, and return the page's path."""
-    registry = Registry(**settings.registry.model_dump())
+    registry = attended(**settings.registry.model_dump())
     version = registry.version(number)
     folder = STATE / "cards" / number
     shutil.rmtree(folder, ignore_errors=True)

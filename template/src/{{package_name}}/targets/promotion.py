@@ -11,7 +11,7 @@ from ..model import Model, ModelError
 from ..registration import promotion_tags
 from ..settings import Settings
 from ..store import deploy
-from ..tracking import Registry, Version
+from ..tracking import Registry, Version, attended
 
 
 class PromotionError(UserError):
@@ -24,7 +24,7 @@ def promote(settings: Settings, number: str, *, force: bool = False, reason: str
     A version that the gate rejected needs `force` and a `reason`. Who, when and why become tags of
     the version.
     """
-    registry = Registry(**settings.registry.model_dump())
+    registry = attended(**settings.registry.model_dump())
     version, champion = registry.version(number), registry.champion()
     forced = force and not version.accepted
     if not version.accepted and not force:
@@ -52,7 +52,7 @@ def rollback(settings: Settings, *, reason: str = "") -> str:
 
     Another rollback goes further back, until the first champion.
     """
-    registry = Registry(**settings.registry.model_dump())
+    registry = attended(**settings.registry.model_dump())
     champion = registry.champion()
     if champion is None:
         raise PromotionError(f"{registry.name} has no champion, so nothing to go back from")
