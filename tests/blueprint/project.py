@@ -13,18 +13,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from blueprint.wheels import pytorch_index
-
 
 def environment() -> dict[str, str]:
-    """This environment without what belongs to the tests: their Python, their make's variables."""
+    """This environment without what belongs to the tests: their Python, their make's variables.
+
+    UV_NO_SOURCES stays: .ci/run sets it where PyTorch's index, a source, is not reached.
+    """
     hidden = ["VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"]
     hidden += ["MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "ARGS", "ENV", "PORT", "PYTHON"]
     hidden += ["VERSION", "FORCE", "REASON", "URL", "MODEL", "INPUT", "OUTPUT"]
     hidden += ["YES", "DRY", "TRUST"]
     given = {k: v for k, v in os.environ.items() if k not in hidden}
-    if pytorch_index():
-        given.setdefault("UV_INDEX", pytorch_index())
     return given | {"NO_COLOR": "1"}
 
 

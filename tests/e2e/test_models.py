@@ -60,7 +60,9 @@ def test_pictures_in_folders_are_learned_by_pytorch(torch_project: Project) -> N
     [probabilities] = answers(torch_project, [[[0] * 8] * 8])
     assert abs(sum(probabilities) - 1) < 1e-3  # type: ignore[call-overload]
     assert list(torch_project.path.glob(".venv/lib/*/site-packages/torch"))
-    assert not list(torch_project.path.glob(".venv/lib/*/site-packages/nvidia*")), "a CUDA build"
+    if "UV_NO_SOURCES" not in os.environ:  # where it is set, PyTorch's own index is not reached
+        cuda = torch_project.path.glob(".venv/lib/*/site-packages/nvidia*")
+        assert not list(cuda), "a CUDA build"
 
 
 def test_classes_of_rows_are_learned_by_scikit_learn(table_project: Project) -> None:
