@@ -17,9 +17,6 @@ MARK = "<!-- evaluation -->\n"
 
 def comment(text: str) -> None:
     """Write the one comment of this script, or change it."""
-    if not os.environ.get("COMMENT_TOKEN"):
-        print("no comment: no variable COMMENT_TOKEN is set; the evaluation is an artifact of run")
-        return
     project = connect("COMMENT_TOKEN", os.environ["CI_MERGE_REQUEST_PROJECT_ID"])
     request = project.mergerequests.get(os.environ["CI_MERGE_REQUEST_IID"], lazy=True)
     for note in request.notes.list(iterator=True):

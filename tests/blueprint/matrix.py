@@ -13,10 +13,11 @@ from blueprint.questions import ROOT
 PAGE = ROOT / "docs" / "reference" / "coverage.md"
 NAMES = {1: "answers", 2: "pairs", 3: "triples"}
 LONGEST_SLUG = "a-name-of-forty-characters-which-is-most"
-HARD_TEXT = {
-    "project_name": 'Zoë\'s "Digits" & <b>: 100 % \\ #1',
-    "description": 'It\'s "quoted": a \\ backslash, {braces} & <tags> – #ünïcode $HOME `x` %s',
-    "author_name": 'O\'Brien "Bob" Çelik',
+HARD_TEXT = {  # 🎉 is beyond the BMP: two \u escapes in JSON, which TOML does not know
+    "project_name": 'Zoë\'s 🎉 "Digits" & <b>: [100] {{ 7 }} % \\ #1 #',
+    "description": '- It\'s "quoted" 🎉: a \\ backslash, {{ 7 * 7 }} {% x %} {# y #} '
+    '**<tags>** & &amp; – #ünïcode $HOME `x` %s """',
+    "author_name": 'O\'Brien 🎉 "Bob" Çelik: {{ 7 }} # %',
 }
 HEAD = """\
 # Combinations of answers that are tested

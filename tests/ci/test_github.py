@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from blueprint.actions import FORK, PULL_REQUEST, PUSH, GitHub, load
+from blueprint.actions import FORK, PULL_REQUEST, PUSH, SCHEDULE, GitHub, load
 from blueprint.expressions import fill_in, holds
 from blueprint.project import Project
 from blueprint.rendering import commit, git
 
 INPUTS = {"python-version": ""}  # that of the tests
+UNCOMPARED = "**Not compared with a champion**"
 
 
 @pytest.fixture
@@ -45,20 +46,17 @@ def state() -> dict[str, Any]:
     return json.loads(Path(os.environ["GH_STATE"]).read_text())
 
 
-def test_a_pull_request_is_compared_with_the_champion_of_main(
+def test_without_a_registry_nothing_is_compared_registered_or_deployed(
     project: Project, github: GitHub, tmp_path: Path
 ) -> None:
     github.run(project.path, "evaluate.yml", "run", PUSH, inputs=INPUTS)
-    assert "there is no champion yet" in github.summary.read_text()
-    [kept] = github.caches.iterdir()
-
-    github.summary.unlink()
-    change(project, "epochs: 40", "epochs: 2")
-    github.run(project.path, "evaluate.yml", "run", PULL_REQUEST, inputs=INPUTS)
     said = github.summary.read_text()
-    assert "| Metric | This model | Interval | Champion (version 1) |" in said
-    assert "not worse than version 1's − 0.03 |" in said
-    assert [kept] == [*github.caches.iterdir()], "a pull request leaves main's champion alone"
+    assert said.startswith(UNCOMPARED)
+    assert "| there is no champion yet | – not compared |" in said
+    assert not (project.path / ".mlops" / "store").exists()
+    assert not github.caches.exists(), "a cache is evicted, and a gate with it"
+    contexts = github.contexts(SCHEDULE)
+    assert not holds(load(project.path, "retrain.yml")["jobs"]["run"]["if"], contexts)
 
     empty = tmp_path / "a machine that has no clone"
     shutil.copytree(project.path / ".github", empty / ".github")
@@ -75,12 +73,31 @@ def test_a_pull_request_is_compared_with_the_champion_of_main(
     )
 
 
+def test_a_registry_gets_what_is_retrained_and_lends_its_champion(
+    project: Project, github: GitHub, tmp_path: Path
+) -> None:
+    github.variables = {"TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    done = github.run(project.path, "retrain.yml", "run", SCHEDULE)
+    assert "version 1 is the champion in the registry" in "".join(step.output for step in done)
+    assert not (project.path / ".mlops" / "store").exists(), "a job's folder is no deployment"
+
+    change(project, "epochs: 40", "epochs: 2")
+    github.summary.unlink()
+    done = github.run(project.path, "evaluate.yml", "run", PULL_REQUEST, inputs=INPUTS)
+    said = github.summary.read_text()
+    assert UNCOMPARED not in said
+    assert "| Metric | This model | Interval | Champion (version 1) |" in said
+    assert "not worse than version 1's − 0.03 |" in said
+    assert not any("register_model" in step.output for step in done)
+
+
 def test_a_fork_gets_neither_a_comment_nor_an_address(both: Path, github: GitHub) -> None:
     github.variables = {"TRACKING_URI": "https://mlflow.example.com"}
     evaluate = load(both, "evaluate.yml")["jobs"]
-    for event, told in ((PULL_REQUEST, "https://mlflow.example.com"), (FORK, "")):
+    address = "https://mlflow.example.com"
+    for event, told in ((PULL_REQUEST, address), (FORK, ""), (PUSH, address)):
         contexts = github.contexts(event)
-        assert holds(evaluate["comment"]["if"], contexts) == bool(told)
+        assert holds(evaluate["comment"]["if"], contexts) == (event == PULL_REQUEST)
         assert fill_in(evaluate["run"]["env"]["TRACKING_URI"], contexts) == told
 
 

@@ -13,24 +13,28 @@ from blueprint.expressions import evaluate, holds
 from blueprint.gitlab import MERGE_REQUEST, Runner
 
 MAKE = re.compile(r"\bmake +\"?([a-z$][\w-]*)")
-CHECKS = {"lint", "test", "audit", "compile", "run", "report"}
-MAIN = CHECKS | {"images", "push"}
-REGISTRY = {"TRACKING_URI": "https://mlflow.example.com"}
-YES = {"SUBMIT": "yes"}
+# Nothing that a change runs registers or deploys: `make debug` is the first three steps.
+CHECKS = {"lint", "test", "audit", "compile", "debug", "report"}
+IMAGES = CHECKS | {"images", "push"}
+TRACKING = {"TRACKING_URI": "https://mlflow.example.com"}
+REGISTRY = {"REGISTRY": "registry.example.com/team"}
+SUBMIT = {"SUBMIT": "yes"}
 # The one list: what happens, the variables that the owner has set, the platform, the make targets.
 WHEN: dict[str, tuple[str, dict[str, str], str, set[str]]] = {
     "a change": ("change", {}, "local", CHECKS),
-    "a change, with a registry": ("change", REGISTRY, "local", CHECKS - {"run"} | {"debug"}),
-    "a change, with a cluster": ("change", YES, "kubeflow", CHECKS),
-    "main": ("main", {}, "local", MAIN),
-    "main, with a registry": ("main", REGISTRY, "local", MAIN),
-    "main, with a cluster nobody submits to": ("main", {}, "kubeflow", MAIN),
-    "main, with a cluster": ("main", YES, "kubeflow", MAIN | {"submit"}),
+    "a change, with everything": ("change", TRACKING | REGISTRY, "local", CHECKS),
+    "a change, with a cluster": ("change", REGISTRY | SUBMIT, "kubeflow", CHECKS),
+    "main of a fork, or before anything is set": ("main", {}, "local", CHECKS),
+    "main, with a tracking server": ("main", TRACKING, "local", CHECKS),
+    "main, with a place for images": ("main", REGISTRY, "local", IMAGES),
+    "main, with a cluster nobody submits to": ("main", REGISTRY, "kubeflow", IMAGES),
+    "main, with a cluster and no place for images": ("main", SUBMIT, "kubeflow", CHECKS),
+    "main, with a cluster": ("main", REGISTRY | SUBMIT, "kubeflow", IMAGES | {"submit"}),
     "the template": ("upgrade", {}, "local", {"upgrade"}),
-    "the template, with a cluster": ("upgrade", YES, "kubeflow", {"upgrade"}),
-    "training again": ("retrain", {}, "local", {"run", "report"}),
-    "training again, with a registry": ("retrain", REGISTRY, "local", {"run", "report"}),
-    "training again, with a cluster": ("retrain", YES, "kubeflow", set()),
+    "the template, with a cluster": ("upgrade", SUBMIT, "kubeflow", {"upgrade"}),
+    "training again, for nobody": ("retrain", {}, "local", set()),
+    "training again, with a tracking server": ("retrain", TRACKING, "local", {"run", "report"}),
+    "training again, with a cluster": ("retrain", TRACKING | SUBMIT, "kubeflow", set()),
 }
 ON_GITHUB = {
     "change": ("ci.yml", PULL_REQUEST),
@@ -112,7 +116,7 @@ def pipeline(project: Path, given: dict[str, str]) -> dict[str, str]:
 
 
 def test_production_waits_for_somebody(kubeflow: Path, gitlab_ci_local: Path) -> None:
-    listed = Runner(gitlab_ci_local, kubeflow).active(**ON_GITLAB["main"], **YES)
+    listed = Runner(gitlab_ci_local, kubeflow).active(**ON_GITLAB["main"], **REGISTRY, **SUBMIT)
     assert (listed["staging"], listed["production"]) == ("on_success", "manual")
     index, leaf = load(kubeflow, "ci.yml"), load(kubeflow, "submit.yml")
     assert index["jobs"]["production"]["needs"] == "staging"
@@ -130,6 +134,7 @@ def test_nobody_logs_in_with_a_key_that_stays(both: Path, kubeflow: Path) -> Non
     )
     secrets = set(re.findall(r"secrets\.(\w+)", texts)) | set(re.findall(r"\$(\w+_TOKEN)\b", texts))
     assert secrets - {"GH_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} == {
+        "COMMENT_TOKEN",
         "MLFLOW_TRACKING_TOKEN",
         "UPGRADE_TOKEN",
     }

@@ -20,7 +20,11 @@ from blueprint.rendering import TAG, commit, files, git
 
 PAIRS = questions.rows(2)
 # The defaults, and rows that share few answers with them and with each other.
-ROWS = [{}, PAIRS[len(PAIRS) // 3], {**PAIRS[-1], "project_name": 'Zoë\'s "100 %" {x} [b] \\ '}]
+ROWS = [
+    {},
+    PAIRS[len(PAIRS) // 3],
+    {**PAIRS[-1], "project_name": 'Zoë\'s 🎉 "100 %" {x} [b] \\ """'},
+]
 BIN = Path(sys.executable).parent
 
 

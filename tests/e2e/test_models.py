@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from blueprint import questions
+from blueprint import names, questions
 from blueprint.project import Project, environment, get
 from blueprint.rendering import Renderings
 from blueprint.runs import OWN_TESTS, champion, post, refused
@@ -125,6 +125,16 @@ SET_UP = {
     "sklearn": ("table_project", "tabular-classification"),
     "xgboost": ("number_project", "tabular-regression"),
 }
+
+
+@pytest.mark.parametrize("framework", SET_UP)
+def test_no_slug_can_hide_an_installed_module(
+    framework: str, request: pytest.FixtureRequest
+) -> None:
+    installed = names.installed(request.getfixturevalue(SET_UP[framework][0]).path)
+    assert not installed - names.known(), f"write them down: {names.__doc__}"
+
+
 OTHERS = [
     (row["framework"], row["task"])
     for row in questions.combinations("task", "framework")

@@ -80,7 +80,7 @@ def test_gitlabs_job_pushes_the_images_and_publishes_the_pipelines(
     jobs.write_text(jobs.read_text().replace("  services:\n    - docker:29-dind\n", ""))
     variables = {
         "CI_REGISTRY": registry,
-        "CI_REGISTRY_IMAGE": f"{registry}/team/project",
+        "REGISTRY": f"{registry}/team/project",
         "CI_REGISTRY_USER": "the job",
         "CI_REGISTRY_PASSWORD": "its token",
         "DOCKER_HOST": os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"),

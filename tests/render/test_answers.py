@@ -12,6 +12,7 @@ REFUSED = [
     ("project_name", "", "Give the project a name"),
     ("project_name", "   ", "Give the project a name"),
     ("project_name", "a\nb", "one line"),
+    ("project_name", "a\u2028b", "one line"),
     ("project_name", "n" * 81, "at most 80"),
     ("project_slug", "", "letter"),
     ("project_slug", "Upper", "lower-case"),
@@ -22,11 +23,17 @@ REFUSED = [
     ("project_slug", "a" * 41, "at most 40"),
     ("project_slug", "class", '"class"'),
     ("project_slug", "json", '"json"'),
+    ("project_slug", "click", '"click"'),  # would depend on itself
+    ("project_slug", "typing--extensions", '"typing__extensions"'),  # by PEP 503, the same package
+    ("project_slug", "dateutil", '"dateutil"'),  # a module of the package python-dateutil
+    ("project_slug", "serving", '"serving"'),  # what the project's own tests import
     ("project_slug", "mlflow", '"mlflow"'),
     ("project_slug", "prometheus-client", '"prometheus_client"'),
     ("description", "", "Describe"),
     ("description", "a\nb", "one line"),
+    *(("description", f"a{odd}b", "one line") for odd in "\x1b\x85\u2028\ud83d"),
     ("author_name", " ", "Name a person"),
+    ("author_name", "a\u2028b", "one line"),
     ("author_email", "nobody", "name@example.com"),
     ("author_email", 'a"b@example.com', "name@example.com"),
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blueprint import cookiecutter, matrix, questions, reference
+from blueprint import cookiecutter, matrix, names, questions, reference
 
 QUESTIONS = questions.load()
 ASKED = [question for question in QUESTIONS.values() if question.asked]
@@ -53,6 +53,7 @@ def test_reserved_names_hold_what_python_uses() -> None:
     taken = {name for name in sys.stdlib_module_names if name[0].islower()} | set(keyword.kwlist)
     missing = {name for name in taken if name.islower() and not name.startswith("_")} - reserved
     assert not missing
+    assert not reserved & names.known()
 
 
 def test_rows_hold_every_pair() -> None:

@@ -134,6 +134,13 @@ class Verdict:
         return record
 
 
+def result(rule: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
+    """How a rule in the content of verdict.json ended; without a champion, nothing was compared."""
+    if rule.get("name") == "champion" and rule["passed"] and not verdict.get("champion"):
+        return "– not compared"
+    return "✓ pass" if rule["passed"] else "✗ fail"
+
+
 def decide(evidence: Evidence, rules: Rules) -> Verdict:
     """Judge a challenger by every rule. What is missing or not a finite number rejects."""
     outcomes = tuple(_judge(evidence, rules))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.metrics import METRICS
-from ..gate import number
+from ..gate import number, result
 from ..model import Signature, Tensor
 from ..tracking import Version
 from ..training import Training
@@ -107,10 +107,7 @@ def judgement(verdict: Mapping[str, Any]) -> list[Section]:
 
 
 def _verdict(verdict: Mapping[str, Any]) -> Section:
-    rows = [
-        (rule["rule"], rule["detail"], "✓ pass" if rule["passed"] else "✗ fail")
-        for rule in verdict["rules"]
-    ]
+    rows = [(rule["rule"], rule["detail"], result(rule, verdict)) for rule in verdict["rules"]]
     champion = verdict.get("champion")
     against = f"the champion, version {champion['version']}" if champion else "no champion"
     return Section(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ...gate import number
+from ...gate import number, result
 from ..metrics import METRICS
 from ..plots.curves import learning_curve
 from ..plots.gain import gain_interval
@@ -15,16 +15,11 @@ from .page import Html, section, table
 def verdict(record: Mapping[str, Any]) -> str:
     """Accepted or rejected, why, and every rule with its numbers."""
     word = "accepted" if record["accepted"] else "rejected"
-    rows = [
-        (
-            rule["rule"],
-            rule["detail"],
-            Html('<span class="pass">✓ pass</span>')
-            if rule["passed"]
-            else Html('<span class="fail">✗ fail</span>'),
-        )
-        for rule in record["rules"]
-    ]
+    rows = []
+    for rule in record["rules"]:
+        said = result(rule, record)
+        kind = {"✓": "pass", "✗": "fail"}.get(said[0], "note")
+        rows.append((rule["rule"], rule["detail"], Html(f'<span class="{kind}">{said}</span>')))
     champion = record.get("champion")
     against = "There was no champion to compare with."
     if champion:
