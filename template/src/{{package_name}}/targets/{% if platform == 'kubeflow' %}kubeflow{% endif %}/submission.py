@@ -36,13 +36,14 @@ def submit(settings: Settings, *, wait: bool = False) -> str:
     uploaded = upload(settings)
     kubeflow, client = settings.kubeflow, uploaded.client
     assert kubeflow is not None
+    snapshot = local.snapshot(settings.data, bool(settings.pipeline.step("load_data").cache))
     with errors(kubeflow):
         run = client.run_pipeline(
             uploaded.experiment_id,
             f"{settings.registry.name} {datetime.now():%Y-%m-%d %H:%M:%S}",
             pipeline_id=uploaded.pipeline_id,
             version_id=uploaded.version_id,
-            params=arguments(local.snapshot(settings.data.source)),
+            params=arguments(snapshot),
             pipeline_root=kubeflow.pipeline_root,
             service_account=kubeflow.service_account,
         )
