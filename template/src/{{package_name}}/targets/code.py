@@ -41,8 +41,7 @@ def fingerprint(*sources: str, package: Path = PACKAGE) -> str:
 
 def files(*sources: str, package: Path = PACKAGE) -> set[Path]:
     """The modules that texts of Python import, also through each other, and what these may read."""
-    parsed = [_parsed(Path("a component"), text.encode()) for text in sources]
-    names = [name for module in parsed for name in _imports(module, ())]
+    names = {name for text in sources for name in _imports(Path("a component"), text.encode(), ())}
     waiting = [module for name in names for module in _modules(name, package)]
     found: set[Path] = set()
     while waiting:
@@ -51,8 +50,9 @@ def files(*sources: str, package: Path = PACKAGE) -> set[Path]:
             continue
         found.add(path)
         text = path.read_bytes()
-        for name in _imports(_parsed(path, text), home):
-            waiting += _modules(name, package)
+        more = _imports(path, text, home) - names
+        waiting += (module for name in more for module in _modules(name, package))
+        names |= more
         if DYNAMIC.search(text):
             plumbing = path.is_relative_to(package) and not path.is_relative_to(package / OWNER)
             waiting += _all(path.parent if plumbing else package, package)
@@ -63,27 +63,25 @@ def files(*sources: str, package: Path = PACKAGE) -> set[Path]:
 
 
 @cache
-def _parsed(path: Path, text: bytes) -> ast.Module:
+def _imports(path: Path, text: bytes, home: Names) -> set[Names]:
+    """The full names that a module in the package `home` imports, as modules or from them."""
     try:
-        return ast.parse(text)
+        blocks: list[ast.AST] = [ast.parse(text)]
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{path}, line {getattr(error, 'lineno', 1)}: {error}") from None
-
-
-def _imports(module: ast.Module, home: Names) -> Iterator[Names]:
-    """The full names that a module in the package `home` imports, as modules or from them."""
-    blocks: list[ast.AST] = [module]
+    found: set[Names] = set()
     while blocks:
         block = blocks.pop()
         for node in (node for name in BLOCKS for node in getattr(block, name, None) or ()):
             if isinstance(node, ast.Import):
-                yield from (tuple(alias.name.split(".")) for alias in node.names)
+                found |= {tuple(alias.name.split(".")) for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 above = home[: len(home) - node.level + 1] if node.level else ()
                 base = (*above, *node.module.split(".")) if node.module else above
-                yield from ((*base, alias.name) for alias in node.names)
+                found |= {(*base, alias.name) for alias in node.names}
             else:
                 blocks.append(node)
+    return found
 
 
 def _modules(name: Names, package: Path) -> Iterator[Module]:
