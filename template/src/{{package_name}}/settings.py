@@ -1,10 +1,11 @@
 """Configuration: the only reader of environment variables and of the files in config/.
 
-Later layers win: config/base.yaml, config/<ENV>.yaml, environment variables
+Later layers win: config/base.yaml, config/<MLOPS_ENV>.yaml, environment variables
 (`MLOPS_TRAIN__EPOCHS=3`), and what the command line gives (`train.epochs=3`).
 """
 
 import ast
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,7 @@ from contextlib import suppress
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -26,7 +28,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, EnvSettingsSource
+from pydantic_settings import BaseSettings
 from pydantic_settings.main import SettingsConfigDict
 
 from .errors import UserError
@@ -34,6 +36,7 @@ from .errors import UserError
 CONFIG = Path("config")
 TRAIN = Path(__file__).parent / "steps" / "train.py"
 ENV_PREFIX = "MLOPS_"
+ENVIRONMENT = f"{ENV_PREFIX}ENV"  # names the configuration; ENV alone is the shells' own
 Scalar = bool | int | float | str
 # fmt: off
 Dtype = Literal[
@@ -538,22 +541,24 @@ class Settings(BaseSettings):
 
 
 def load(environment: str | None = None, overrides: Iterable[str] = ()) -> Settings:
-    """Read the configuration of `environment` (default: $ENV, else "local").
+    """Read the configuration of `environment` (default: $MLOPS_ENV, else "local").
 
     `overrides` are `key.path=value` texts. Raises `SettingsError`, one line a mistake.
     """
-    environment = environment or os.environ.get("ENV") or "local"
+    environment = environment or os.environ.get(ENVIRONMENT) or "local"
     base, specific = CONFIG / "base.yaml", CONFIG / f"{environment}.yaml"
     if base.exists() and not specific.exists():
         names = sorted(path.stem for path in CONFIG.glob("*.yaml") if path != base)
-        raise SettingsError(f"ENV={environment}: no {specific}; there are {', '.join(names)}")
-    layers = {
-        str(base): _read(base),
-        str(specific): _read(specific),
-        "environment variable": _without_login(_variables()),
+        raise SettingsError(
+            f"{ENVIRONMENT}={environment}: no {specific}; there are {', '.join(names)}"
+        )
+    arguments = _arguments()
+    files = {str(base): _read(base), str(specific): _read(specific)}
+    known = _merge({"train": arguments}, _merge(*files.values()))
+    layers = files | {
+        "environment variable": _without_login(_variables(known)),
         "command line": _parse(overrides),
     }
-    arguments = _arguments()
     values = {key: value for key, value in arguments.items() if isinstance(value, Scalar)}
     merged: dict[str, Any] = {"train": values} if values else {}
     for name, layer in layers.items():
@@ -568,9 +573,33 @@ def load(environment: str | None = None, overrides: Iterable[str] = ()) -> Setti
         raise SettingsError("\n".join(lines)) from None
 
 
-def _variables() -> dict[str, Any]:
-    """What the environment says, passwords included."""
-    return EnvSettingsSource(Settings, env_nested_delimiter="__")()
+def _variables(known: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """What the environment says, passwords included; `known` is what the layers below it hold.
+
+    A part of a name means the key that is written as it is, or else but for capitals; a new key in
+    capitals alone is in small letters. A value in braces or brackets is JSON.
+    """
+    result: dict[str, Any] = {}
+    for name, value in os.environ.items():
+        parts = name.removeprefix(ENV_PREFIX).split("__")
+        if not name.startswith(ENV_PREFIX) or parts[0].lower() not in Settings.model_fields:
+            continue  # MLOPS_ENV, and what others mean by the prefix
+        level: Any = known
+        for index, part in enumerate(parts):
+            keys = [*level] if isinstance(level, Mapping) else []
+            same = [key for key in keys if str(key).lower() == part.lower()]
+            new = part.lower() if part.isupper() or not index else part
+            parts[index] = part if part in keys else same[0] if same else new
+            level = level.get(parts[index]) if isinstance(level, Mapping) else None
+        given: Any = value
+        password = parts[:2] == ["data", "sql"] and len(parts) > 2  # it may begin in any way
+        if value.startswith(("{", "[")) and not password:
+            with suppress(ValueError):  # then it is a text
+                given = json.loads(value)
+        for part in reversed(parts):
+            given = {part: given}
+        result = _merge(result, given)
+    return result
 
 
 def _without_login(variables: dict[str, Any]) -> dict[str, Any]:
