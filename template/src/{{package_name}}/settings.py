@@ -14,7 +14,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, Optional
 
 import yaml
 from pydantic import (
@@ -38,6 +38,8 @@ TRAIN = Path(__file__).parent / "steps" / "train.py"
 ENV_PREFIX = "MLOPS_"
 ENVIRONMENT = f"{ENV_PREFIX}ENV"  # names the configuration; ENV alone is the shells' own
 Scalar = bool | int | float | str
+PLAIN: dict[str, Any] = {kind.__name__: kind for kind in (bool, int, float, str)}
+PLAIN |= {"Literal": Literal, "Optional": Optional}
 # fmt: off
 Dtype = Literal[
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -552,19 +554,19 @@ def load(environment: str | None = None, overrides: Iterable[str] = ()) -> Setti
         raise SettingsError(
             f"{ENVIRONMENT}={environment}: no {specific}; there are {', '.join(names)}"
         )
-    arguments = _arguments()
+    train = arguments()
     files = {str(base): _read(base), str(specific): _read(specific)}
-    known = _merge({"train": arguments}, _merge(*files.values()))
+    known = _merge({"train": train}, _merge(*files.values()))
     layers = files | {
         "environment variable": _without_login(_variables(known)),
         "command line": _parse(overrides),
     }
-    values = {key: value for key, value in arguments.items() if isinstance(value, Scalar)}
+    values = {key: each.default for key, each in train.items() if isinstance(each.default, Scalar)}
     merged: dict[str, Any] = {"train": values} if values else {}
     for name, layer in layers.items():
         if _has(layer, ("data", "sql", "password")):
             raise SettingsError(f"{name}: data.sql.password: set it in the environment: {PASSWORD}")
-        _check_train(name, layer.get("train"), arguments)
+        _check_train(name, layer.get("train"), train)
         merged = _merge(merged, layer)
     try:
         return Settings(**merged)
@@ -647,37 +649,59 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _arguments() -> dict[str, Any]:
-    """The keyword arguments of `train_model` in steps/train.py, with their defaults where these are
-    literals, otherwise None. Read from the source: importing it would load the framework."""
+class Argument(NamedTuple):
+    """A keyword argument of `train_model`: its type and default, None where these are not plain."""
+
+    type: Any
+    default: Any
+    required: bool
+
+
+def arguments() -> dict[str, Argument]:
+    """The keyword arguments of `train_model` in steps/train.py. Read from the source: importing it
+    would load the framework."""
     source = ast.parse(TRAIN.read_text()) if TRAIN.exists() else ast.Module([], [])
-    found: dict[str, Any] = {}
+    found = {}
     for node in source.body:
         if isinstance(node, ast.FunctionDef) and node.name == "train_model":
-            for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
-                found[argument.arg] = None
+            for argument, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+                default = None
                 with suppress(ValueError):
-                    found[argument.arg] = ast.literal_eval(default)  # type: ignore[arg-type]
+                    default = ast.literal_eval(value) if value else None
+                kind = _declared(argument.annotation) if argument.annotation else type(default)
+                kind = None if kind is type(None) else kind
+                found[argument.arg] = Argument(kind, default, value is None)
     return found
 
 
-def _check_train(layer: str, given: Any, arguments: dict[str, Any]) -> None:
+def _declared(annotation: ast.expr) -> Any:
+    """The type that an annotation of Python's own names says, else None."""
+    with suppress(Exception):
+        kind = eval(ast.unparse(annotation), {"__builtins__": {}}, PLAIN)
+        TypeAdapter(kind)
+        return kind
+
+
+def _check_train(layer: str, given: Any, known: dict[str, Argument]) -> None:
     """Hold `train` values to the arguments of `train_model`: no schema here knows them, for it is
-    yours. A value takes the type of the argument's default."""
+    yours. A value takes the type of the argument."""
     for key, value in given.items() if isinstance(given, dict) else ():
         where = f"{layer}: train.{key}"
-        if key not in arguments:
-            close = get_close_matches(key, arguments, n=1)
-            known = f"it has {', '.join(arguments)}" if arguments else "it has none"
-            hint = f"did you mean {close[0]}?" if close else known
+        if key not in known:
+            close = get_close_matches(key, known, n=1)
+            names = f"it has {', '.join(known)}" if known else "it has none"
+            hint = f"did you mean {close[0]}?" if close else names
             raise SettingsError(f"{where}: no argument of train_model in steps/train.py; {hint}")
-        if arguments[key] is None:
+        if not isinstance(value, Scalar):
+            raise SettingsError(f"{where}: expected a number, a text, true or false, got {value!r}")
+        kind = known[key].type
+        if kind is None:
             continue
-        kind = type(arguments[key])
         try:
             given[key] = TypeAdapter(kind).validate_python(value)
         except ValidationError:
-            raise SettingsError(f"{where}: expected {kind.__name__}, got {value!r}") from None
+            name = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+            raise SettingsError(f"{where}: expected {name}, got {value!r}") from None
 
 
 def _has(layer: Any, path: Iterable[str]) -> bool:

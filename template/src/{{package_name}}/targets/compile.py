@@ -19,7 +19,8 @@ def parameters(settings: Settings) -> dict[str, Any]:
     sections = settings.model_dump(
         mode="json", include={"data", "train", "gate", "registry"}, exclude_none=True
     )
-    return {**sections, "store": str(settings.serving.store or "")}
+    slices = settings.gate.slices.columns
+    return {**sections, "slices": slices, "store": str(settings.serving.store or "")}
 
 
 def batch_parameters(settings: Settings) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from ..errors import UserError
 from ..settings import Data, Settings
-from . import code
+from . import code, preflight
 from .display import Display
 
 STATE = Path(".mlops")
@@ -38,6 +38,7 @@ def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -
 
     `runner` is one of RUNNERS.
     """
+    preflight.check(settings)
     with _exclusive():
         image: Any = _image
         if runner == "docker":

@@ -9,7 +9,7 @@ from typing import Any
 import kfp_server_api as api
 
 from ...settings import Settings
-from .. import images, local
+from .. import images, local, preflight
 from ..compile import compile_pipeline
 from . import following, readiness
 from .client import Client, ClusterError, connect, errors, named
@@ -63,6 +63,7 @@ def upload(settings: Settings) -> Uploaded:
 
     A version is named by the commit and a hash of the compiled pipeline: the same is uploaded once.
     """
+    preflight.check(settings)
     problems = readiness.problems(settings)
     if problems:
         raise ClusterError("\n".join(problems))
