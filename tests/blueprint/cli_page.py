@@ -16,9 +16,9 @@ HEAD = """\
 # Command line
 
 What the Makefile calls: `.venv/bin/python -m PACKAGE.MODULE COMMAND`, in the project's folder.
-`make TARGET` is the interface that is kept stable; this is for scripts that cannot use make. `ENV`
-in the environment names the configuration. A command exits with 0 when it did what it says, with 1
-after one line `error: …`, and with 2 for an option that it does not know.
+`make TARGET` is the interface that is kept stable; this is for scripts that cannot use make. The
+environment variable `MLOPS_ENV` names the configuration. A command exits with 0 when it did what it
+says, with 1 after one line `error: …`, and with 2 for an option that it does not know.
 
 <!-- Written from cli.py and its like by `nox -s docs`: change the source, not this page. -->
 """

@@ -22,7 +22,7 @@ def environment() -> dict[str, str]:
     hidden = ["VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"]
     hidden += ["MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "ARGS", "ENV", "PORT", "PYTHON"]
     hidden += ["VERSION", "FORCE", "REASON", "URL", "MODEL", "INPUT", "OUTPUT"]
-    hidden += ["YES", "DRY", "TRUST"]
+    hidden += ["YES", "DRY", "TRUST", "MLOPS_ENV"]
     given = {k: v for k, v in os.environ.items() if k not in hidden}
     return given | {"NO_COLOR": "1"}
 

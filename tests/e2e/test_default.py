@@ -6,6 +6,7 @@ In the order of a user's day. `trained` and `served` bring a test that runs alon
 import json
 import os
 import re
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -104,6 +105,27 @@ def test_the_second_run_takes_steps_from_the_cache(trained: Project) -> None:
     assert "cached" in steps["train_model"]
     assert before is not None
     assert int(champion(trained) or 0) >= int(before)
+
+
+def test_an_edit_of_a_helper_is_seen_and_a_killed_step_is_named(trained: Project) -> None:
+    steps = next(trained.path.glob("src/*/steps"))
+    train, helper = steps / "train.py", steps / "serving" / "helper.py"
+    kept, run = train.read_text(), ("run", "ARGS=train.epochs=1")
+    try:
+        helper.parent.mkdir()
+        helper.write_text("")
+        train.write_text(kept + "\n\nfrom .serving import helper  # noqa\n")
+        steps_of = lines_of(trained.make(*run).stdout)
+        assert "cached" in steps_of["load_data"]
+        assert "cached" not in steps_of["train_model"]
+        assert "cached" in lines_of(trained.make(*run).stdout)["train_model"]
+        helper.write_text("import os\nos.kill(os.getpid(), 9)\n")
+        line = refused(trained, *run)
+        assert "train_model: its process was ended by the signal SIGKILL" in line
+        assert "full log: .mlops/runs/" in line
+    finally:
+        train.write_text(kept)
+        shutil.rmtree(helper.parent)
 
 
 def test_a_terminal_shows_the_steps_and_not_the_log(trained: Project) -> None:

@@ -1,11 +1,13 @@
 """Answers that cannot work are refused, with a line that says why; the rest are seen to matter."""
 
 import itertools
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from blueprint import questions, readme
+from blueprint.project import environment
 from blueprint.rendering import Renderings, files, render
 
 REFUSED = [
@@ -125,3 +127,29 @@ def test_the_default_licence_texts_are_whole(renderings: Renderings) -> None:
 def test_the_tree_in_the_readme_is_up_to_date(template: Path, tmp_path: Path) -> None:
     project = render(template, tmp_path / "digit-recognition")
     assert readme.README.read_text() == readme.page(project), "write it anew with `make docs`"
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "name"),
+    [
+        ({}, [], "local"),
+        ({"ENV": "/etc/shrc"}, [], "local"),  # what POSIX shells read when they start
+        ({"ENV": "stack"}, [], "local"),
+        ({"MLOPS_ENV": "stack"}, [], "stack"),
+        ({"ENV": "test", "MLOPS_ENV": "test"}, ["ENV=stack"], "stack"),
+    ],
+)
+def test_make_hands_on_the_environment_that_was_typed(
+    variables: dict[str, str], arguments: list[str], name: str, renderings: Renderings
+) -> None:
+    show = "show: ; @echo $$MLOPS_ENV"
+    done = subprocess.run(
+        ["make", "--eval", show, "show", *arguments],
+        cwd=renderings(),
+        env=environment() | variables,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == f"{name}\n"
+    said = "ENV=stack of the environment is not read" in done.stderr
+    assert said is (variables == {"ENV": "stack"})

@@ -1,5 +1,7 @@
 """`make upgrade`, as the owner of a project types it: a look first, then the upgrade."""
 
+import contextlib
+import os
 import shutil
 from pathlib import Path
 
@@ -39,7 +41,10 @@ def release(template: Path, tag: str) -> None:
 
 @pytest.fixture(scope="module")
 def original(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = rendering.render(released, tmp_path_factory.mktemp("original") / "project", ref=TAG)
+    folder = tmp_path_factory.mktemp("original")
+    with contextlib.chdir(folder):
+        rendering.render(Path(os.path.relpath(released)), Path("project"), ref=TAG)
+    path = folder / "project"
     git(path, "init", "-q", "-b", "main")
     commit(path, "The project")
     return path
@@ -99,9 +104,14 @@ def test_conflicts_are_foretold_and_listed(project: Project) -> None:
 
 @pytest.mark.slow
 def test_answers_are_changed_by_it(project: Project) -> None:
-    project.make("upgrade", "YES=1", "ARGS=ci=none license=MIT")
+    assert "is yours" not in project.make("upgrade", "YES=1", "ARGS=ci=none license=MIT").stdout
     assert not (project.path / ".github").exists()
     assert "MIT License" in (project.path / "LICENSE").read_text()
+
+
+def test_steps_of_another_framework_are_said(project: Project) -> None:
+    shown = project.make("upgrade", "DRY=1", "ARGS=framework=sklearn").stdout
+    assert "framework was tensorflow, is sklearn: the code in steps/ and tests/steps/" in shown
 
 
 @pytest.mark.parametrize(
@@ -138,6 +148,18 @@ def test_a_template_that_is_not_there_is_named(
     answers.write_text("".join([*kept, f"_src_path: {address}\n"]))
     commit(project.path, "Another address")
     assert message in refused(project, "upgrade")
+
+
+def test_a_template_whose_path_began_elsewhere_is_named_whole(
+    project: Project, released: Path
+) -> None:
+    """Copier writes the path as it was typed; the template's own file makes it a full one."""
+    answers = project.path / ".copier-answers.yml"
+    assert f"_src_path: {released}\n" in answers.read_text()
+    typed = os.path.relpath(released, project.path.parent)
+    answers.write_text(answers.read_text().replace(str(released), typed))
+    commit(project.path, "As Copier wrote it")
+    assert f"put {released} into that line" in refused(project, "upgrade")
 
 
 def test_what_is_not_committed_is_named(project: Project) -> None:

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ def check(more: Sequence[Check] = ()) -> int:
     """Print the table; return 0 when nothing that is needed is missing, else 1."""
     checks: list[Check] = [
         ("Python", _python, True),
-        ("git", lambda: _tool("git", "install git: runs record the commit"), False),
+        ("git", _git, False),
         ("disk", _disk, True),
         ("state folder", _state, True),
         ("configuration", _configuration, True),
@@ -52,6 +53,19 @@ def _tool(name: str, advice: str) -> str:
     if not found:
         raise UserError(f"not on PATH: {advice}")
     return found
+
+
+def _git() -> str:
+    """The commit: runs record it, images are named by it, and an upgrade starts from it."""
+    _tool("git", "install git: runs record the commit")
+    for question, problem in (
+        (["rev-parse", "--git-dir"], "no git repository, so runs record no commit: `git init`, then"),
+        (["rev-parse", "--verify", "HEAD"], "nothing is committed yet, so runs record no commit:"),
+    ):
+        done = subprocess.run(["git", *question], capture_output=True, text=True)
+        if done.returncode:
+            raise UserError(f"{problem} `git add -A && git commit -m \"The start\"`")
+    return f"commit {done.stdout[:12]}"
 
 
 def _disk() -> str:

@@ -1,10 +1,11 @@
 """Configuration: the only reader of environment variables and of the files in config/.
 
-Later layers win: config/base.yaml, config/<ENV>.yaml, environment variables
+Later layers win: config/base.yaml, config/<MLOPS_ENV>.yaml, environment variables
 (`MLOPS_TRAIN__EPOCHS=3`), and what the command line gives (`train.epochs=3`).
 """
 
 import ast
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,8 @@ from contextlib import suppress
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, NamedTuple, Optional
 
 import yaml
 from pydantic import (
@@ -26,7 +28,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, EnvSettingsSource
+from pydantic_settings import BaseSettings
 from pydantic_settings.main import SettingsConfigDict
 
 from .errors import UserError
@@ -34,7 +36,10 @@ from .errors import UserError
 CONFIG = Path("config")
 TRAIN = Path(__file__).parent / "steps" / "train.py"
 ENV_PREFIX = "MLOPS_"
+ENVIRONMENT = f"{ENV_PREFIX}ENV"  # names the configuration; ENV alone is the shells' own
 Scalar = bool | int | float | str
+PLAIN: dict[str, Any] = {kind.__name__: kind for kind in (bool, int, float, str)}
+PLAIN |= {"Literal": Literal, "Optional": Optional}
 # fmt: off
 Dtype = Literal[
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -538,28 +543,30 @@ class Settings(BaseSettings):
 
 
 def load(environment: str | None = None, overrides: Iterable[str] = ()) -> Settings:
-    """Read the configuration of `environment` (default: $ENV, else "local").
+    """Read the configuration of `environment` (default: $MLOPS_ENV, else "local").
 
     `overrides` are `key.path=value` texts. Raises `SettingsError`, one line a mistake.
     """
-    environment = environment or os.environ.get("ENV") or "local"
+    environment = environment or os.environ.get(ENVIRONMENT) or "local"
     base, specific = CONFIG / "base.yaml", CONFIG / f"{environment}.yaml"
     if base.exists() and not specific.exists():
         names = sorted(path.stem for path in CONFIG.glob("*.yaml") if path != base)
-        raise SettingsError(f"ENV={environment}: no {specific}; there are {', '.join(names)}")
-    layers = {
-        str(base): _read(base),
-        str(specific): _read(specific),
-        "environment variable": _without_login(_variables()),
+        raise SettingsError(
+            f"{ENVIRONMENT}={environment}: no {specific}; there are {', '.join(names)}"
+        )
+    train = arguments()
+    files = {str(base): _read(base), str(specific): _read(specific)}
+    known = _merge({"train": train}, _merge(*files.values()))
+    layers = files | {
+        "environment variable": _without_login(_variables(known)),
         "command line": _parse(overrides),
     }
-    arguments = _arguments()
-    values = {key: value for key, value in arguments.items() if isinstance(value, Scalar)}
+    values = {key: each.default for key, each in train.items() if isinstance(each.default, Scalar)}
     merged: dict[str, Any] = {"train": values} if values else {}
     for name, layer in layers.items():
         if _has(layer, ("data", "sql", "password")):
             raise SettingsError(f"{name}: data.sql.password: set it in the environment: {PASSWORD}")
-        _check_train(name, layer.get("train"), arguments)
+        _check_train(name, layer.get("train"), train)
         merged = _merge(merged, layer)
     try:
         return Settings(**merged)
@@ -568,9 +575,33 @@ def load(environment: str | None = None, overrides: Iterable[str] = ()) -> Setti
         raise SettingsError("\n".join(lines)) from None
 
 
-def _variables() -> dict[str, Any]:
-    """What the environment says, passwords included."""
-    return EnvSettingsSource(Settings, env_nested_delimiter="__")()
+def _variables(known: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """What the environment says, passwords included; `known` is what the layers below it hold.
+
+    A part of a name means the key that is written as it is, or else but for capitals; a new key in
+    capitals alone is in small letters. A value in braces or brackets is JSON.
+    """
+    result: dict[str, Any] = {}
+    for name, value in os.environ.items():
+        parts = name.removeprefix(ENV_PREFIX).split("__")
+        if not name.startswith(ENV_PREFIX) or parts[0].lower() not in Settings.model_fields:
+            continue  # MLOPS_ENV, and what others mean by the prefix
+        level: Any = known
+        for index, part in enumerate(parts):
+            keys = [*level] if isinstance(level, Mapping) else []
+            same = [key for key in keys if str(key).lower() == part.lower()]
+            new = part.lower() if part.isupper() or not index else part
+            parts[index] = part if part in keys else same[0] if same else new
+            level = level.get(parts[index]) if isinstance(level, Mapping) else None
+        given: Any = value
+        password = parts[:2] == ["data", "sql"] and len(parts) > 2  # it may begin in any way
+        if value.startswith(("{", "[")) and not password:
+            with suppress(ValueError):  # then it is a text
+                given = json.loads(value)
+        for part in reversed(parts):
+            given = {part: given}
+        result = _merge(result, given)
+    return result
 
 
 def _without_login(variables: dict[str, Any]) -> dict[str, Any]:
@@ -618,37 +649,59 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _arguments() -> dict[str, Any]:
-    """The keyword arguments of `train_model` in steps/train.py, with their defaults where these are
-    literals, otherwise None. Read from the source: importing it would load the framework."""
+class Argument(NamedTuple):
+    """A keyword argument of `train_model`: its type and default, None where these are not plain."""
+
+    type: Any
+    default: Any
+    required: bool
+
+
+def arguments() -> dict[str, Argument]:
+    """The keyword arguments of `train_model` in steps/train.py. Read from the source: importing it
+    would load the framework."""
     source = ast.parse(TRAIN.read_text()) if TRAIN.exists() else ast.Module([], [])
-    found: dict[str, Any] = {}
+    found = {}
     for node in source.body:
         if isinstance(node, ast.FunctionDef) and node.name == "train_model":
-            for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
-                found[argument.arg] = None
+            for argument, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+                default = None
                 with suppress(ValueError):
-                    found[argument.arg] = ast.literal_eval(default)  # type: ignore[arg-type]
+                    default = ast.literal_eval(value) if value else None
+                kind = _declared(argument.annotation) if argument.annotation else type(default)
+                kind = None if kind is type(None) else kind
+                found[argument.arg] = Argument(kind, default, value is None)
     return found
 
 
-def _check_train(layer: str, given: Any, arguments: dict[str, Any]) -> None:
+def _declared(annotation: ast.expr) -> Any:
+    """The type that an annotation of Python's own names says, else None."""
+    with suppress(Exception):
+        kind = eval(ast.unparse(annotation), {"__builtins__": {}}, PLAIN)
+        TypeAdapter(kind)
+        return kind
+
+
+def _check_train(layer: str, given: Any, known: dict[str, Argument]) -> None:
     """Hold `train` values to the arguments of `train_model`: no schema here knows them, for it is
-    yours. A value takes the type of the argument's default."""
+    yours. A value takes the type of the argument."""
     for key, value in given.items() if isinstance(given, dict) else ():
         where = f"{layer}: train.{key}"
-        if key not in arguments:
-            close = get_close_matches(key, arguments, n=1)
-            known = f"it has {', '.join(arguments)}" if arguments else "it has none"
-            hint = f"did you mean {close[0]}?" if close else known
+        if key not in known:
+            close = get_close_matches(key, known, n=1)
+            names = f"it has {', '.join(known)}" if known else "it has none"
+            hint = f"did you mean {close[0]}?" if close else names
             raise SettingsError(f"{where}: no argument of train_model in steps/train.py; {hint}")
-        if arguments[key] is None:
+        if not isinstance(value, Scalar):
+            raise SettingsError(f"{where}: expected a number, a text, true or false, got {value!r}")
+        kind = known[key].type
+        if kind is None:
             continue
-        kind = type(arguments[key])
         try:
             given[key] = TypeAdapter(kind).validate_python(value)
         except ValidationError:
-            raise SettingsError(f"{where}: expected {kind.__name__}, got {value!r}") from None
+            name = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+            raise SettingsError(f"{where}: expected {name}, got {value!r}") from None
 
 
 def _has(layer: Any, path: Iterable[str]) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 ANSWERS = Path(".copier-answers.yml")
 CHANGES = Path("docs/changes-of-the-template.md")
 REQUEST = Path("build/upgrade.md")  # the text of a pull request
+MODEL = ("framework", "task")  # the answers that steps/ was written for
 
 
 class Refusal(Exception):
@@ -31,6 +32,7 @@ class Upgrade:
     changed: str  # the diff's statistics, a line for each file
     conflicts: list[str]
     news: str  # the template's changelog between the versions, as Markdown
+    stale: str = ""  # what the owner's steps no longer fit
 
     @property
     def title(self) -> str:
@@ -78,6 +80,8 @@ def upgrade(answers: list[str], yes: bool, dry_run: bool, trust: bool) -> int:
         names = ", ".join(conflicts)
         raise Refusal(f"taken, with conflicts to settle between <<<<<<< and >>>>>>> in {names}")
     print("Taken. Look at `git diff`, run `make lint test`, and commit.")
+    if found.stale:
+        print(found.stale)
     return 0
 
 
@@ -108,6 +112,7 @@ def rehearse(copy: Path, arguments: list[str], answers: list[str]) -> Upgrade:
     git(Path(), "clone", "--quiet", top, str(copy))
     project = copy / prefix
     before = recorded(project, "_commit")
+    old = {key: recorded(project, key) for key in MODEL}
     copier(project, arguments)
     given = dict(re.findall(r"^(\w+): *(.*)$", (project / ANSWERS).read_text(), re.MULTILINE))
     for key in (answer.partition("=")[0] for answer in answers):
@@ -126,6 +131,18 @@ def rehearse(copy: Path, arguments: list[str], answers: list[str]) -> Upgrade:
         git(project, "diff", "--cached", "--stat=100", colour).rstrip(),
         conflicts,
         news(project / CHANGES, before) if recorded(project, "_commit") != before else "",
+        stale({key: (old[key], recorded(project, key)) for key in MODEL}),
+    )
+
+
+def stale(answers: dict[str, tuple[str, str]]) -> str:
+    """What to do where the owner's steps were written for other answers: (before, after) by key."""
+    changed = [f"{key} was {old}, is {new}" for key, (old, new) in answers.items() if old != new]
+    if not changed:
+        return ""
+    return (
+        f"{', '.join(changed)}: the code in steps/ and tests/steps/ is yours and stays as it was. "
+        "Write another, or take that of a fresh project: docs/upgrades.md says how."
     )
 
 
@@ -142,7 +159,10 @@ def copier(project: Path, arguments: list[str]) -> None:
         )
     template = f"the template at {recorded(project, '_src_path')} (_src_path in {ANSWERS})"
     if "Local template must be" in done.stderr:
-        raise Refusal(f"{template} is not there: put its URL or full path into that line, commit")
+        path = Path(recorded(project, "_src_path"))  # from where the project or its parent is
+        near = [each for each in (path, ".." / path) if (each / "copier.yml").is_file()]
+        full = near[0].resolve() if near else "its URL or full path"
+        raise Refusal(f"{template} is not there: put {full} into that line, commit")
     if git_said := done.stderr.partition("Stderr:")[2]:
         raise Refusal(f"{template} cannot be read: {' '.join(git_said.replace('|', ' ').split())}")
     said = done.stderr.strip().splitlines() or [f"copier ended with {done.returncode}"]
@@ -169,7 +189,7 @@ def news(changes: Path, before: str) -> str:
 
 def summary(found: Upgrade) -> str:
     """What the user reads before the question."""
-    parts = [found.title, found.news, found.changed]
+    parts = [found.title, found.news, found.changed, found.stale]
     if found.conflicts:
         parts.append(
             "Conflicts, where your edits and the template's meet. Both will stand in the file,\n"
@@ -185,7 +205,7 @@ def request(found: Upgrade) -> str:
     if found.conflicts:
         files = "\n".join(f"- [ ] `{name}`" for name in found.conflicts)
         parts.append(f"**Conflicts to settle** between `<<<<<<<` and `>>>>>>>`:\n\n{files}")
-    parts += [found.news, "Made by `make upgrade`; the code in `steps/` is as it was."]
+    parts += [found.stale, found.news, "Made by `make upgrade`; the code in `steps/` is as it was."]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from .. import gate, settings
 from ..data import Dataset
+from ..data.slices import SETTING, check_columns
 from ..errors import UserError
 from ..model import Model, ModelError
 from ..tracking import Registry, RegistryError, Version
@@ -158,15 +159,11 @@ def _interface(model: Model) -> tuple[Any, ...]:
 
 
 def _column(test: Dataset, name: str) -> pl.Series:
-    features = test.schema.features
-    where = f"gate.slices.columns in config/: {name!r}"
-    if name not in features:
-        raise UserError(f"{where} is no feature; there are {', '.join(features)}")
-    if features[name].shape:
-        raise UserError(f"{where} holds arrays, of which there are no slices")
+    check_columns(test, [name])
     values = test.scan().select(pl.col(name).cast(pl.String).fill_null("")).collect().to_series()
     if values.n_unique() > VALUES:
-        raise UserError(f"{where} has more than {VALUES} values: put them into groups in steps/")
+        text = f"{name!r} has more than {VALUES} values: put them into groups in steps/"
+        raise UserError(f"{SETTING}: {text}")
     return values
 
 

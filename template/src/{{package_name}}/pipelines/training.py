@@ -19,6 +19,7 @@ def training_pipeline(
     gate: dict,
     registry: dict,
     store: str,
+    slices: list = [],  # noqa: B006  (KFP writes it into the pipeline)
     revision: str = "unknown",
     lock: str = "unknown",
     snapshot: str = "",
@@ -28,6 +29,7 @@ def training_pipeline(
         train_data=loaded.outputs["train_data"],
         validation_data=loaded.outputs["validation_data"],
         train=train,
+        slices=slices,
     )
     evaluated = evaluate_model(
         model=trained.outputs["model"],

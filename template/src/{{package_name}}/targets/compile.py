@@ -1,5 +1,6 @@
 """Compile each pipeline to one YAML file, the same for every target but for its image."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ def parameters(settings: Settings) -> dict[str, Any]:
     sections = settings.model_dump(
         mode="json", include={"data", "train", "gate", "registry"}, exclude_none=True
     )
-    return {**sections, "store": str(settings.serving.store or "")}
+    slices = settings.gate.slices.columns
+    return {**sections, "slices": slices, "store": str(settings.serving.store or "")}
 
 
 def batch_parameters(settings: Settings) -> dict[str, Any]:
@@ -30,9 +32,15 @@ def batch_parameters(settings: Settings) -> dict[str, Any]:
     }
 
 
-def compile_pipeline(settings: Settings, path: Path, image: str) -> None:
-    """Write the training pipeline, its steps to run in `image`, with `parameters` as defaults."""
-    caches = {"load_data": settings.data.source in FIXED_SOURCES}
+def compile_pipeline(
+    settings: Settings, path: Path, image: str | Callable[[str], str], *, reread: bool = True
+) -> None:
+    """Write the training pipeline, its steps to run in `image`, with `parameters` as defaults.
+
+    `image` may be a function of a step's source. With `reread`, a source that can change is read in
+    every run; without it, `snapshot` tells two readings apart.
+    """
+    caches = {"load_data": not reread or settings.data.source in FIXED_SOURCES}
     pipeline = with_options(training_pipeline, settings.pipeline, caches)
     _compile(pipeline, settings.registry.name, parameters(settings), path, image)
 
@@ -44,12 +52,19 @@ def compile_batch(settings: Settings, path: Path, image: str) -> None:
     _compile(pipeline, name, batch_parameters(settings), path, image)
 
 
-def _compile(pipeline: Any, name: str, defaults: dict[str, Any], path: Path, image: str) -> None:
+def _compile(
+    pipeline: Any,
+    name: str,
+    defaults: dict[str, Any],
+    path: Path,
+    image: str | Callable[[str], str],
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     compiler.Compiler().compile(
         pipeline, str(path), pipeline_name=name, pipeline_parameters=defaults
     )
     spec, *platform = yaml.safe_load_all(path.read_text())
     for executor in spec["deploymentSpec"]["executors"].values():
-        executor["container"]["image"] = image
+        container = executor["container"]
+        container["image"] = image if isinstance(image, str) else image(container["command"][-1])
     path.write_text(yaml.safe_dump_all([spec, *platform], sort_keys=False))

@@ -18,6 +18,7 @@ from kfp.local import docker_task_handler
 
 from ..errors import UserError
 from ..settings import ENV_PREFIX
+from .processes import report
 
 
 def check_engine(image: str) -> None:
@@ -69,6 +70,8 @@ def run_container(
     try:
         for line in container.logs(stream=True, follow=True):
             print(line.decode(errors="replace"), end="")
-        return int(container.wait()["StatusCode"])
+        code = int(container.wait()["StatusCode"])
+        report(command, code)
+        return code
     finally:
         container.remove(force=True)  # also when a person has had enough

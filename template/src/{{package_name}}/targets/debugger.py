@@ -12,6 +12,7 @@ from kfp import dsl
 
 from ..pipelines.components import evaluate_model, load_data, train_model
 from ..settings import Settings
+from . import preflight
 from .compile import parameters
 from .local import RUNS, revision
 
@@ -21,6 +22,7 @@ def run(settings: Settings) -> None:
 
     `make report` shows the evaluation, as that of a run.
     """
+    preflight.check(settings)
     kept = RUNS / "debug" / "evaluate-model"
     with tempfile.TemporaryDirectory() as directory, stopping():
         call_steps(settings, Path(directory))
@@ -53,7 +55,8 @@ def call_steps(settings: Settings, directory: Path) -> bool:
     load_data.python_func(data=values["data"], snapshot="", **data)
     model = artifact(dsl.Model, "model")
     fitting = {name: data[name] for name in ("train_data", "validation_data")}
-    train_model.python_func(train=values["train"], model=model, **fitting)
+    given = {"train": values["train"], "slices": values["slices"]}
+    train_model.python_func(model=model, **given, **fitting)
     accepted: bool = evaluate_model.python_func(
         model=model,
         test_data=data["test_data"],

@@ -59,6 +59,11 @@ class Display(io.TextIOBase):
         self._live.stop()
         self._skip_to(None)
 
+    @property
+    def step(self) -> str:
+        """The step that is at work, "" between two."""
+        return self._step
+
     def _line(self, line: str) -> None:
         match = LINE.match(line)
         if not match or match["step"] not in self.steps:
@@ -67,14 +72,19 @@ class Display(io.TextIOBase):
             return
         step, event, text = match["step"], match["event"], match["text"] or ""
         if event == STARTED:
+            self.results.pop(step, None)  # a step that is tried again
             self._skip_to(step)
             self._start(step)
         elif event == FINISHED:
             self._end(f"[green]✓[/] {step:<15} {self._seconds()}")
             self.results[step] = "finished"
         elif event == FAILED:
+            if self.results.get(step) == "failed":
+                return  # its own words were better than how its process ended
+            if step != self._step:
+                self._skip_to(step)
             self._end(f"[red]✗[/] {step:<15} {self._seconds()}")
-            self.error = f"{step}: {text}"
+            self.results[step], self.error = "failed", f"{step}: {text}"
         else:
             self.said.append(text)
 

@@ -3,32 +3,30 @@
 import fcntl
 import hashlib
 import os
+import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from ..errors import UserError
-from ..settings import Settings
+from ..settings import Data, Settings
+from . import code, preflight
 from .display import Display
 
 STATE = Path(".mlops")
 RUNS = STATE / "runs"
-# Code that no step runs: a change there leaves cached results valid.
-# fmt: off
-OUTSIDE = [
-    "batch", "cli.py", "cluster.py", "doctor.py", "drawing.py", "notebook.py", "predict.py",
-    "serving", "targets",
-]
-# fmt: on
 STEPS = ["load_data", "train_model", "evaluate_model", "register_model", "deploy_model"]
 FIXED_SOURCES = ("sample", "fashion-mnist")
 LATER = ["steps.train", "export", "evaluation.evaluate"]  # what `warm_up` imports
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONUNBUFFERED": "1"}
 RUNNERS = ("subprocess", "docker")
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class RunError(UserError):
@@ -40,8 +38,9 @@ def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -
 
     `runner` is one of RUNNERS.
     """
+    preflight.check(settings)
     with _exclusive():
-        image = f"local/python:{fingerprint()}"  # its tag tells the cache when code has changed
+        image: Any = _image
         if runner == "docker":
             from . import containers, images
 
@@ -54,7 +53,10 @@ def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -
 
         started = datetime.now().strftime("%Y-%m-%d-%H-%M-%S")
         spec, log = RUNS / f"{started}.yaml", RUNS / f"{started}.log"
-        compile_pipeline(settings, spec, image)
+        cache_data = settings.pipeline.step("load_data").cache
+        if cache_data is None:
+            cache_data = settings.data.source != "sql"
+        compile_pipeline(settings, spec, image, reread=False)
         pipeline = kfp.components.load_component_from_file(str(spec))
         local.init(
             containers.runner(QUIET)
@@ -72,11 +74,16 @@ def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -
                     **parameters(settings),
                     revision=revision(),
                     lock=lock_hash(),
-                    snapshot=snapshot(settings.data.source),
+                    snapshot=snapshot(settings.data, cache and cache_data),
                 )
             display.finish()
         except RuntimeError as error:
-            raise RunError(f"{display.error or error} (full log: {log})") from None
+            text = display.error or ANSI.sub("", str(error))
+            raise RunError(f"{text} (full log: {log})") from None
+        except KeyboardInterrupt:
+            display.close()
+            print(_stopped(display), file=sys.stderr)
+            raise
         finally:
             display.close()
         return display
@@ -99,21 +106,30 @@ def warm_up() -> subprocess.Popen[bytes] | None:
 
 
 def fingerprint() -> str:
-    """A hash of the code and the packages that steps run: the cache must not outlive either."""
-    package = Path(__file__).parents[1]
-    skipped = {*OUTSIDE, "__pycache__"}
-    files = [p for p in package.rglob("*") if not skipped & {*p.relative_to(package).parts}]
-    digest = hashlib.sha256()
-    for path in [*sorted(files), Path("uv.lock")]:  # also weights in steps/
-        if path.is_file():
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:12]
+    """A hash of the code and the packages that steps run: an image must not outlive either."""
+    components = code.PACKAGE / "pipelines" / "components"
+    return code.fingerprint(*(path.read_text() for path in sorted(components.glob("*.py"))))
 
 
-def snapshot(source: str) -> str:
-    """What tells two readings of a source apart: the time, for those that can change."""
-    return "" if source in FIXED_SOURCES else datetime.now().isoformat()
+def _image(source: str) -> str:
+    """What the cache knows a step's code by; another Python may train another model."""
+    return f"local/python-{platform.python_version()}:{code.fingerprint(source)}"
+
+
+def snapshot(data: Data, cache: bool) -> str:
+    """What tells two readings of a source apart.
+
+    Files are told apart by their names, sizes and times, if `cache` is set; a database then counts
+    as one that never changes. What is not known to be the same is told apart by the time.
+    """
+    if data.source in FIXED_SOURCES or (cache and data.source == "sql"):
+        return ""
+    if cache and data.files:
+        from ..batch import places
+
+        with suppress(UserError):  # load_data says what is wrong, and better
+            return places.fingerprint(data.files.path)
+    return datetime.now().isoformat()
 
 
 def revision() -> str:
@@ -127,6 +143,14 @@ def lock_hash() -> str:
     """The SHA-256 of uv.lock, which pins every package; "unknown" where there is none."""
     lock = Path("uv.lock")
     return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "unknown"
+
+
+def _stopped(display: Display) -> str:
+    """What a person who has stopped a run wants to know."""
+    where = f"stopped in {display.step}" if display.step else "stopped"
+    if {"register_model", "deploy_model"} & {display.step, *display.results}:
+        return f"{where}: `make models` shows what was registered, `make run` goes on"
+    return f"{where}: nothing was registered or deployed; `make run` goes on where this was"
 
 
 @contextmanager
@@ -150,8 +174,17 @@ def _step_environment() -> Iterator[None]:
     """What step processes inherit: quiet libraries, and this Python by the name `python3`.
 
     KFP writes `sys.executable` unquoted into a shell command, which a path with a space breaks.
+    `run_process` starts them: KFP waits for whatever a step leaves running.
     """
+    from kfp.local import subprocess_task_handler
+
+    from .processes import run_process
+
     path = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"
     variables = {**QUIET, "PATH": path}
-    with patch.dict(os.environ, variables), patch.object(sys, "executable", "python3"):
+    with (
+        patch.dict(os.environ, variables),
+        patch.object(sys, "executable", "python3"),
+        patch.object(subprocess_task_handler, "run_local_subprocess", run_process),
+    ):
         yield

@@ -9,7 +9,7 @@ from typing import Any
 import kfp_server_api as api
 
 from ...settings import Settings
-from .. import images, local
+from .. import images, local, preflight
 from ..compile import compile_pipeline
 from . import following, readiness
 from .client import Client, ClusterError, connect, errors, named
@@ -36,13 +36,14 @@ def submit(settings: Settings, *, wait: bool = False) -> str:
     uploaded = upload(settings)
     kubeflow, client = settings.kubeflow, uploaded.client
     assert kubeflow is not None
+    snapshot = local.snapshot(settings.data, bool(settings.pipeline.step("load_data").cache))
     with errors(kubeflow):
         run = client.run_pipeline(
             uploaded.experiment_id,
             f"{settings.registry.name} {datetime.now():%Y-%m-%d %H:%M:%S}",
             pipeline_id=uploaded.pipeline_id,
             version_id=uploaded.version_id,
-            params=arguments(local.snapshot(settings.data.source)),
+            params=arguments(snapshot),
             pipeline_root=kubeflow.pipeline_root,
             service_account=kubeflow.service_account,
         )
@@ -62,6 +63,7 @@ def upload(settings: Settings) -> Uploaded:
 
     A version is named by the commit and a hash of the compiled pipeline: the same is uploaded once.
     """
+    preflight.check(settings)
     problems = readiness.problems(settings)
     if problems:
         raise ClusterError("\n".join(problems))

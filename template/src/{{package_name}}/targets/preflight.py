@@ -1,0 +1,74 @@
+"""What is wrong with a run before it starts: what would else be found after minutes of training."""
+
+import ast
+from collections.abc import Iterator
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+
+from .. import settings
+from ..settings import Settings, SettingsError
+from . import code
+
+ANSWERS = Path(".copier-answers.yml")
+
+
+def check(asked: Settings) -> None:
+    """Raise `SettingsError`, one line a mistake."""
+    problems = [*_gate(asked), *_arguments(asked), *_modules()]
+    if problems:
+        raise SettingsError("\n".join(problems))
+
+
+def _gate(asked: Settings) -> Iterator[str]:
+    """Metrics that the task does not have, and slices of classes where there are none."""
+    from ..evaluation.metrics import classification, regression
+
+    task, gate = asked.data.task, asked.gate
+    numbers = task == "tabular-regression"
+    known = [*(regression.METRICS if numbers else classification.METRICS)]
+    named = {f"gate.floors.{name}": name for name in gate.floors}
+    named |= {"gate.champion.metric": gate.champion.metric}
+    named |= {f"gate.slices.floors.{name}": name for name in gate.slices.floors}
+    for key, name in named.items():
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+            yield f"{key} in config/: {task} has no metric {name!r}; {hint}"
+    if numbers and gate.slices.classes:
+        yield "gate.slices.classes in config/: a regression has no classes"
+
+
+def _arguments(asked: Settings) -> Iterator[str]:
+    """Arguments of `train_model` that nothing gives a value."""
+    for name, argument in settings.arguments().items():
+        if argument.required and name not in asked.train:
+            yield f"train.{name} in config/ is missing: in steps/train.py it has no default"
+
+
+def _modules() -> Iterator[str]:
+    """Libraries that the owner's steps import and that are not installed: those of another answer.
+
+    What is imported in a function or in a `try` may be missing.
+    """
+    steps = f"import {code.PACKAGE.name}.steps.data, {code.PACKAGE.name}.steps.train"
+    for path in sorted(code.files(steps, package=code.PACKAGE)):
+        if path.suffix == ".py" and path.is_relative_to(code.PACKAGE / code.OWNER):
+            for node in ast.parse(path.read_bytes()).body:
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names = [node.module]
+                for name in {name.partition(".")[0] for name in names}:
+                    if not find_spec(name):
+                        yield _missing(path, name)
+
+
+def _missing(path: Path, name: str) -> str:
+    where = path.relative_to(code.PACKAGE)
+    answers = ANSWERS.read_text().splitlines() if ANSWERS.exists() else []
+    framework = next((line for line in answers if line.startswith("framework:")), "")
+    return (
+        f"{where} imports {name}, which is not installed"
+        + (f", and the answer is {framework}" if framework else "")
+        + f": `uv add --group training {name}`, or take steps/ of the new answers: docs/upgrades.md"
+    )
