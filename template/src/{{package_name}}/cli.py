@@ -1,6 +1,5 @@
 """The command line that the Makefile calls. Imports wait until a command needs them."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
@@ -237,14 +236,11 @@ def stack_down(
 
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="to listen on")] = 5000) -> None:
-    """Open MLflow on this project's runs and models."""
+    """Open MLflow on this project's runs and models, or say where its tracking server is."""
     from . import settings
+    from .targets import ui
 
-    uri = settings.load().registry.tracking_uri
-    page = "#/experiments?workflowType=machine_learning"  # or MLflow opens on its GenAI pages
-    print(f"MLflow on http://127.0.0.1:{port}/{page} (Ctrl-C stops it)", flush=True)
-    arguments = ["--backend-store-uri", uri, "--port", str(port), "--workers", "1"]
-    os.execvp(sys.executable, [sys.executable, "-m", "mlflow", "ui", *arguments])
+    ui.show(settings.load().registry.tracking_uri, port)
 
 
 @app.command()

@@ -29,6 +29,7 @@ def check(more: Sequence[Check] = ()) -> int:
         ("state folder", _state, True),
         ("configuration", _configuration, True),
         ("port", _port, False),
+        ("registry", _registry, True),
         ("model in service", _champion, False),
         ("container engine", _engine, False),
         *more,
@@ -108,6 +109,22 @@ def _champion() -> str:
     if version is None:
         raise UserError("none yet: `make run` trains and deploys one")
     return f"version {version}"
+
+
+def _registry() -> str:
+    from .registry_check import check
+
+    loaded = settings.load()
+    uri = loaded.registry.tracking_uri
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        return f"{uri}: `make run` makes it"
+    try:
+        return check(**loaded.registry.model_dump())
+    except UserError as error:
+        if loaded.kubeflow is None:
+            raise
+        # Steps may reach what this machine does not; the row `tracking server` says the rest.
+        return f"not reached from here, which is right where only pods reach it: {error}"
 
 
 def _engine() -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .errors import UserError
+from .logins import hide
 
 STARTED, FINISHED, FAILED = "started", "finished", "failed"
 
@@ -27,7 +28,7 @@ def step(name: str) -> Iterator[Callable[[str], None]]:
         yield lambda text: print(line(name, "says", text), flush=True)
     except BaseException as error:
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        text = " ".join(str(error).split())
+        text = hide(" ".join(str(error).split()))
         print(line(name, FAILED, f"{kind}{text}"), flush=True)
         raise
     print(line(name, FINISHED, f"in {time.perf_counter() - begin:.1f} s"), flush=True)

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from copy import deepcopy
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -32,6 +33,7 @@ from pydantic_settings import BaseSettings
 from pydantic_settings.main import SettingsConfigDict
 
 from .errors import UserError
+from .logins import find, without_login
 
 CONFIG = Path("config")
 TRAIN = Path(__file__).parent / "steps" / "train.py"
@@ -53,9 +55,21 @@ IN_CLUSTER_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")
 StepName = Literal[
     "load_data", "train_model", "evaluate_model", "register_model", "deploy_model", "score_rows"
 ]
-# In the URL of a database: what is between user and host, and parameters that may hold a secret.
-LOGIN = re.compile(r"^(\w[\w+]*://[^:/?@]*):.*@")
-SECRET = re.compile(r"(?<=[?&])[^=&]*(pass|pwd|token|secret|odbc)[^=&]*=[^&]*", re.IGNORECASE)
+# What a URL may hold a login in when it comes from the environment; it is read where it is used.
+WITH_LOGIN = (("data", "sql", "url"), ("data", "files", "path"), ("registry", "tracking_uri"))
+# What takes the place of a login in a URL, by where the key begins.
+INSTEAD = {
+    "data.sql.url": f"set it in the environment as {PASSWORD}",
+    "data.files.path": "object stores take theirs from their cloud's own variables; or set the "
+    f"whole URL in the environment as {ENV_PREFIX}DATA__FILES__PATH",
+    "registry.tracking_uri": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the "
+    f"environment, or for a database the whole URL as {ENV_PREFIX}REGISTRY__TRACKING_URI",
+    "kubeflow.pipeline_root": "Kubeflow takes it from its ConfigMap kfp-launcher",
+    "kubeflow": f"set {KUBEFLOW_TOKEN} or {KUBEFLOW_COOKIE} in the environment",
+    "pipeline": "name a Secret in pipeline.every.secrets",
+    "images": "`docker login` keeps it",
+    "": "set it in the environment, in the variables that its library reads",
+}
 
 
 class SettingsError(UserError):
@@ -158,10 +172,8 @@ class Sql(Section):
     @field_validator("url")
     @classmethod
     def hold_no_password(cls, url: str | None) -> str | None:
-        if url and without_password(url) != url:
-            raise ValueError(
-                f"a password is in it: leave that out, and set it in the environment as {PASSWORD}"
-            )
+        if url and without_login(url) != url:
+            raise ValueError(f"a login is in it; leave it out: {INSTEAD['data.sql.url']}")
         return url
 
     @model_validator(mode="after")
@@ -169,11 +181,6 @@ class Sql(Section):
         if (self.query is None) == (self.table is None):
             raise ValueError("give one of query and table")
         return self
-
-
-def without_password(url: str) -> str:
-    """The URL of a database as it may be stored and shown."""
-    return SECRET.sub("", LOGIN.sub(r"\1@", url))
 
 
 def _as_text(value: Any) -> Any:
@@ -249,7 +256,8 @@ class Data(Section):
             given = self.fashion_mnist.model_dump(exclude_none=True)
             return {"cache": home / "datasets" / "fashion-mnist", **given}
         if self.source == "files" and self.files:
-            return {**self.files.model_dump(), "texts": list(dtypes)}
+            path = with_login(self.files.path, "data", "files", "path")
+            return {**self.files.model_dump(), "path": path, "texts": list(dtypes)}
         if self.source == "sql" and self.sql:
             return {**self.sql.model_dump(), **self._login(self.sql), "dtypes": dtypes}
         return {"task": self.task}
@@ -259,7 +267,7 @@ class Data(Section):
         if self.source == "files" and self.files:
             return f"files {self.files.path}"
         if self.source == "sql" and self.sql:
-            url = self.sql.url or without_password(self._login(self.sql)["url"])
+            url = self.sql.url or without_login(self._login(self.sql)["url"])
             return f"sql {re.sub('//.*@', '//', url).partition('?')[0]}"
         return self.source
 
@@ -267,7 +275,7 @@ class Data(Section):
         """URL, user and password; one in $MLOPS_DATA__SQL__URL goes to no other database."""
         given = _variables().get("data", {}).get("sql", {})
         url = given.get("url", "")
-        if sql.url and without_password(url) != sql.url:
+        if sql.url and without_login(url) != sql.url:
             url = sql.url
         if not url:
             raise SettingsError(
@@ -326,7 +334,7 @@ class Gate(Section):
 class Registry(Section):
     """The model's name, and the MLflow tracking server; on a laptop a SQLite file and a folder."""
 
-    tracking_uri: str
+    tracking_uri: Annotated[str, Field(min_length=1)]
     artifact_location: str | None = None
     name: str
 
@@ -566,6 +574,10 @@ def load(environment: str | None = None, overrides: Iterable[str] = ()) -> Setti
     for name, layer in layers.items():
         if _has(layer, ("data", "sql", "password")):
             raise SettingsError(f"{name}: data.sql.password: set it in the environment: {PASSWORD}")
+        for path in find(layer):
+            key = ".".join(path)
+            instead = next(text for begin, text in INSTEAD.items() if key.startswith(begin))
+            raise SettingsError(f"{name}: {key}: a login is in it; leave it out: {instead}")
         _check_train(name, layer.get("train"), train)
         merged = _merge(merged, layer)
     try:
@@ -604,15 +616,29 @@ def _variables(known: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any
     return result
 
 
+def with_login(url: str, *path: str) -> str:
+    """The URL of that key as the environment gives it, login included, where it is the same one."""
+    given: Any = _variables()
+    for part in path:
+        given = given.get(part) if isinstance(given, dict) else None
+    return given if isinstance(given, str) and without_login(given) == url else url
+
+
 def _without_login(variables: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what no settings hold: `Data.options` reads it when a source is opened."""
-    if _has(variables, ("data", "sql")) and isinstance(variables["data"]["sql"], dict):
-        sql = variables["data"]["sql"]
-        rest = {key: value for key, value in sql.items() if key not in ("user", "password")}
-        if isinstance(rest.get("url"), str):
-            rest["url"] = without_password(rest["url"])
-        data = {key: value for key, value in variables["data"].items() if key != "sql"}
-        return variables | {"data": data | ({"sql": rest} if rest else {})}
+    """Leave out what no settings hold: it is read where a source or the registry is opened."""
+    variables = deepcopy(variables)
+    for *path, last in (*WITH_LOGIN, ("data", "sql", "user"), ("data", "sql", "password")):
+        section: Any = variables
+        for part in path:
+            section = section.get(part) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or last not in section:
+            continue
+        if last in ("user", "password"):
+            del section[last]
+        elif isinstance(section[last], str):
+            section[last] = without_login(section[last])
+    if _has(variables, ("data", "sql")) and variables["data"]["sql"] == {}:
+        del variables["data"]["sql"]
     return variables
 
 

@@ -1,33 +1,32 @@
 """The registry: MLflow runs, model versions and the alias `champion`. The only use of MLflow."""
 
-import logging
 import os
+import random
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
 from .errors import UserError
+from .logins import without_login
+from .registry_connection import connect
+from .registry_errors import RegistryError, errors
+from .settings import with_login
 
 CHAMPION = "champion"
 MODEL = "model"
 BEFORE = "promoted.before"
 CLAIM = "promoting"
 CLAIM_SECONDS = 60
+PAGE = 100
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-
-
-class RegistryError(UserError):
-    """A tracking server that does not answer, or a version that it does not have."""
 
 
 class ChampionMovedError(UserError):
@@ -64,24 +63,25 @@ def attended(tracking_uri: str, name: str, artifact_location: str | None = None)
     3 tries, where MLflow makes 8 in four minutes. A step of a pipeline has that patience.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    return Registry(tracking_uri, name, artifact_location)
+    return Registry(tracking_uri, name, artifact_location, patient=False)
 
 
 class Registry:
     """One named model, and the runs that made its versions, on an MLflow tracking server."""
 
-    def __init__(self, tracking_uri: str, name: str, artifact_location: str | None = None) -> None:
-        self.uri, self.name, self.artifact_location = tracking_uri, name, artifact_location
-        if tracking_uri.startswith("sqlite:///"):
-            Path(tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            # It announces the tables of a new database, which is nobody's mistake.
-            logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-        for direction in ("UPLOAD", "DOWNLOAD"):
-            # Files go through the tracking server: the address of its store, which it would hand
-            # out otherwise, is often one that only the server reaches.
-            os.environ.setdefault(f"MLFLOW_ENABLE_PROXY_MULTIPART_{direction}", "false")
+    def __init__(
+        self,
+        tracking_uri: str,
+        name: str,
+        artifact_location: str | None = None,
+        *,
+        patient: bool = True,
+    ) -> None:
+        self.name, self.artifact_location = name, artifact_location
+        uri = with_login(tracking_uri, "registry", "tracking_uri")
+        self.uri = without_login(uri)
         with self._errors("open"):
-            self.client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
+            self.client = connect(uri, patient=patient)
 
     def champion(self) -> Version | None:
         """The version in service, or None before the first one."""
@@ -98,7 +98,7 @@ class Registry:
                     text = f"{self.name} has no version {number}: `make models` lists those it has"
                     raise RegistryError(text) from None
                 raise
-            return self._version(found, self._aliases())
+            return self._version(found, self._aliases(), self._runs([found]))
 
     def versions(self) -> list[Version]:
         """Every version, the newest first."""
@@ -106,7 +106,8 @@ class Registry:
         with self._errors("read"):
             found = self._search()
             newest = sorted(found, key=lambda version: int(version.version), reverse=True)
-            return [self._version(each, aliases) for each in newest]
+            runs = self._runs(newest)
+            return [self._version(each, aliases, runs) for each in newest]
 
     def _search(self) -> list[Any]:
         return list(self.client.search_model_versions(f"name = '{self.name}'"))
@@ -122,16 +123,33 @@ class Registry:
                 raise
             return {alias: str(number) for alias, number in aliases.items()}
 
-    def _version(self, found: Any, aliases: Mapping[str, str]) -> Version:
-        data = self.client.get_run(found.run_id).data
-        number = str(found.version)
+    def _runs(self, versions: list[Any]) -> dict[str, Any]:
+        """What the versions' runs recorded, by their ids; a request for a hundred of them."""
+        ids = sorted({version.run_id for version in versions if version.run_id})
+        experiment = self.client.get_experiment_by_name(self.name) if len(ids) > 1 else None
+        found: dict[str, Any] = {}
+        for begin in range(0, len(ids) if experiment else 0, PAGE):
+            query = f"attributes.run_id IN ({str(ids[begin : begin + PAGE])[1:-1]})"
+            within = [experiment.experiment_id]
+            page = self.client.search_runs(within, query, ViewType.ALL, max_results=PAGE)
+            found |= {run.info.run_id: run.data for run in page}
+        for run_id in set(ids) - set(found):  # of another experiment, or no longer there
+            try:
+                found[run_id] = self.client.get_run(run_id).data
+            except MlflowException as error:
+                if error.error_code not in NOT_THERE:
+                    raise
+        return found
+
+    def _version(self, found: Any, aliases: Mapping[str, str], runs: Mapping[str, Any]) -> Version:
+        data, number = runs.get(found.run_id), str(found.version)
         return Version(
             number,
             found.run_id,
             tuple(alias for alias, named in aliases.items() if named == number),
             datetime.fromtimestamp(found.creation_timestamp / 1000),
-            data.tags | found.tags,
-            data.metrics,
+            (data.tags if data else {}) | found.tags,
+            data.metrics if data else {},
         )
 
     @contextmanager
@@ -238,26 +256,39 @@ class Registry:
         """Keep others from moving the alias for the length of a `with` block.
 
         MLflow moves an alias whatever it was. So each one that would move it first writes a tag,
-        and then gives way when it sees another's: of two at once, at most one goes on. A claim
-        that a killed process left is void after a minute.
+        and withdraws it when it sees another's, to try again a moment later: of two at once, at
+        most one goes on. A killed process leaves its claim: it is void once it was seen unchanged
+        for a minute of this process, whatever the clocks of the two hosts say.
         """
-        self.annotate(number, {CLAIM: f"{time.time():.3f}"})
-        try:
-            with self._errors("read"):
-                for other in self._search():
-                    age = time.time() - float(other.tags.get(CLAIM, 0))
-                    if str(other.version) != number and age < CLAIM_SECONDS:
-                        raise ChampionMovedError(
-                            f"version {other.version} is becoming the champion at this moment"
-                        )
-            now = self._aliases().get(CHAMPION)
-            if now != over:
-                was = f"it was version {over}" if over else "there was none"
-                raise ChampionMovedError(f"{was}, now it is version {now}")
-            yield
-        finally:
-            with self._errors("write to"):
-                self.client.delete_model_version_tag(self.name, number, CLAIM)
+        seen: dict[tuple[str, str], float] = {}
+        while True:
+            self.annotate(number, {CLAIM: f"{time.time():.6f}"})
+            try:
+                now = time.monotonic()
+                claims = [claim for claim in self._claims() if claim[0] != number]
+                seen = {claim: seen.get(claim, now) for claim in claims}
+                champion = self._aliases().get(CHAMPION)
+                if champion != over:
+                    was = f"it was version {over}" if over else "there was none"
+                    raise ChampionMovedError(f"{was}, now it is version {champion}")
+                if all(now - since >= CLAIM_SECONDS for since in seen.values()):
+                    for other, _ in claims:
+                        self._withdraw(other)
+                    yield
+                    return
+            finally:
+                self._withdraw(number)
+            time.sleep(random.uniform(0.1, 1))  # two that take turns must not keep step
+
+    def _claims(self) -> list[tuple[str, str]]:
+        """The versions that are to become the champion, each with what its claim says."""
+        with self._errors("read"):
+            found = self._search()
+        return [(str(each.version), each.tags[CLAIM]) for each in found if CLAIM in each.tags]
+
+    def _withdraw(self, number: str) -> None:
+        with self._errors("write to"):
+            self.client.delete_model_version_tag(self.name, number, CLAIM)
 
     def _experiment(self) -> str:
         experiment = self.client.get_experiment_by_name(self.name)
@@ -265,15 +296,5 @@ class Registry:
             return str(experiment.experiment_id)
         return str(self.client.create_experiment(self.name, self.artifact_location))
 
-    @contextmanager
-    def _errors(self, action: str) -> Iterator[None]:
-        try:
-            yield
-        except (MlflowException, SQLAlchemyError, OSError) as error:
-            said = str(error).partition("[SQL:")[0]  # not the statement that failed
-            text = " ".join(said.split())
-            if len(text) > 300:  # the reason comes last
-                text = f"{text[:140]} … {text[-140:]}"
-            raise RegistryError(
-                f"cannot {action} the registry at {self.uri} (registry.tracking_uri): {text}"
-            ) from error
+    def _errors(self, action: str) -> AbstractContextManager[None]:
+        return errors(action, self.uri)

@@ -51,7 +51,8 @@ def main() -> int:
     try:
         return upgrade(options.answers, options.yes, options.dry_run, options.trust)
     except Refusal as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
+        shown = re.sub(r"(?<=://)[^/\s]+@", "", str(refusal))  # without a login to the template
+        print(f"error: {shown}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

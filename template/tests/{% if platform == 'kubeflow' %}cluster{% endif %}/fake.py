@@ -227,9 +227,15 @@ class Fake:
         self.check_namespace(made.namespace)
         return self.keep(self.experiments, made, "experiment_id")
 
+    def fill_in(self, made: Any) -> None:
+        """What the API adds to what it is asked for; it leaves out fields that are empty."""
+        made.service_account = made.service_account or "pipeline-runner"
+        made.runtime_config.pipeline_root = made.runtime_config.pipeline_root or ""
+
     def create_run(self, body: Any, query: Any) -> Any:
         made = parse("V2beta1Run", body)
         self.check_reference(made)
+        self.fill_in(made)
         made.state = "PENDING"
         return self.keep(self.runs, made, "run_id")
 
@@ -249,6 +255,8 @@ class Fake:
         cron = made.trigger.cron_schedule.cron
         if len(cron.split()) != 6:
             raise Refused(400, f"expected 6 fields, found {cron}")
+        self.fill_in(made)
+        made.status, made.namespace = "ENABLED", made.namespace or "kubeflow"
         return self.keep(self.recurring, made, "recurring_run_id")
 
     def list_recurring(self, body: Any, query: Any) -> Any:
@@ -304,6 +312,12 @@ def step(name: str, state: str, pod: str = "RUNNING", at: int = 0, error: str = 
     if error:
         executor.error = api.GoogleRpcStatus(message=error)
     return [driver, node, executor]
+
+
+def never(name: str) -> list[Any]:
+    """A step that was not reached: it has no state."""
+    at = datetime(1970, 1, 1, tzinfo=UTC)
+    return [api.V2beta1PipelineTaskDetail(display_name=name, start_time=at, end_time=at)]
 
 
 def details(*steps: list[Any], state: str = "RUNNING") -> Callable[[Any], None]:

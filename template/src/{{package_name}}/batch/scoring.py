@@ -20,8 +20,9 @@ import polars as pl
 
 from ..data.streams import one_line, stream
 from ..errors import UserError
+from ..logins import without_login
 from ..model import Model, ModelError
-from ..settings import Batch
+from ..settings import INSTEAD, Batch
 from .places import Folder, errors, fingerprint, overlap, split
 from .rows import Rows, predictions
 
@@ -179,6 +180,9 @@ def score(
     Both are paths or URLs. A run that was killed goes on where it was; what another run has left is
     replaced only with `force`. `report` is told the rows done and all rows. Raises `UserError`.
     """
+    for name, url in (("INPUT", source), ("OUTPUT", output)):
+        if without_login(url) != url:
+            raise BatchError(f"{name}: a login is in it; leave it out: {INSTEAD['']}")
     if overlap(source, output):
         raise BatchError(f"OUTPUT={output} lies in INPUT={source}: scores would become rows")
     rows = Rows.open(

@@ -24,7 +24,7 @@ def training_pipeline(
     lock: str = "unknown",
     snapshot: str = "",
 ) -> None:
-    loaded = load_data(data=data, snapshot=snapshot)
+    loaded = load_data(data=data, registry=registry, snapshot=snapshot)
     trained = train_model(
         train_data=loaded.outputs["train_data"],
         validation_data=loaded.outputs["validation_data"],

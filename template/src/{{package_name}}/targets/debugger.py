@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kfp import dsl
 
+from .. import registry_check
 from ..pipelines.components import evaluate_model, load_data, train_model
 from ..settings import Settings
 from . import preflight
@@ -23,6 +24,7 @@ def run(settings: Settings) -> None:
     `make report` shows the evaluation, as that of a run.
     """
     preflight.check(settings)
+    registry_check.check(**settings.registry.model_dump())
     kept = RUNS / "debug" / "evaluate-model"
     with tempfile.TemporaryDirectory() as directory, stopping():
         call_steps(settings, Path(directory))
@@ -52,7 +54,7 @@ def call_steps(settings: Settings, directory: Path) -> bool:
 
     names = ("train_data", "validation_data", "test_data")
     data = {name: artifact(dsl.Dataset, name) for name in names}
-    load_data.python_func(data=values["data"], snapshot="", **data)
+    load_data.python_func(data=values["data"], registry=values["registry"], snapshot="", **data)
     model = artifact(dsl.Model, "model")
     fitting = {name: data[name] for name in ("train_data", "validation_data")}
     given = {"train": values["train"], "slices": values["slices"]}

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.spinner import Spinner
 
+from ..logins import hide
 from ..progress import FAILED, FINISHED, STARTED
 
 LINE = re.compile(r"^\s*\[(?P<step>\w+)\] (?P<event>\w+)(?:: (?P<text>.*))?$")
@@ -42,15 +43,16 @@ class Display(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        self._log.write(text)
         *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
+        for line in map(hide, lines):  # a library's own message may quote a URL with its login
+            self._log.write(f"{line}\n")
             self._line(line)
         return len(text)
 
     def close(self) -> None:
         if not self.closed:
             self._live.stop()
+            self._log.write(hide(self._rest))
             self._log.close()
         super().close()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from .. import registry_check
 from ..errors import UserError
 from ..settings import Data, Settings
 from . import code, preflight
@@ -46,6 +47,7 @@ def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -
 
             image = images.current_pipeline_image()
             containers.check_engine(image)
+        checked = registry_check.begin(settings.registry.model_dump(mode="json"))
         import kfp  # takes a second, so it waits until nothing can be refused quickly
         from kfp import local
 
@@ -66,6 +68,7 @@ def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -
             enable_caching=cache,
             cache_root=str(STATE / "cache"),
         )
+        checked()
         display = Display(STEPS, log)
         try:
             steps = containers.exit_codes() if runner == "docker" else _step_environment()

@@ -39,10 +39,19 @@ def follow(client: Client, kubeflow: Kubeflow, run_id: str) -> Display:
         raise RunError(f"the run goes on: {client.link(f'runs/details/{run_id}')}") from None
     finally:
         display.close()
-    reason = display.error or (run.error and run.error.message) or f"the run is {run.state}"
+    reason = display.error or _failure(run) or f"the run is {run.state}"
     raise RunError(
         f"{' '.join(reason.split())} (log: {log}, {client.link(f'runs/details/{run_id}')})"
     )
+
+
+def _failure(run: Any) -> str:
+    """Why the run failed, as far as the API says: mostly in the error of a task, not its own."""
+    tasks = (run.run_details and run.run_details.task_details) or []
+    failed = [each for each in tasks if str(each.state) in ("FAILED", "ERROR")]
+    said = [f"{each.display_name}: {each.error.message}" for each in failed if each.error]
+    names = [f"{each.display_name} is {each.state}" for each in failed]
+    return str((run.error and run.error.message) or next(iter(said + names), ""))
 
 
 def _poll(client: Client, kubeflow: Kubeflow, run_id: str, seen: "_Seen") -> Any:
@@ -79,7 +88,7 @@ class _Seen:
         nodes = {str(each.display_name).replace("-", "_"): each for each in tasks}
         for step in STEPS:
             node = nodes.get(step)
-            if node is None or step in self.ended:
+            if node is None or node.state is None or step in self.ended:  # or it never began
                 continue
             pod = next((each for each in tasks if _executes(each, node)), None)
             if pod is None or pod.state == "SKIPPED":  # from the cache, or not yet begun

@@ -20,7 +20,8 @@ from ...settings import (
 from .. import images
 from ..local import fingerprint
 
-HERE = ("127.0.0.1", "localhost", "::1", "")
+# Hosts that mean this machine here, and another one in a pod.
+HERE = re.compile(r"(.*\.)?localhost(\.localdomain)?|127\..*|0\.0\.0\.0|::1?|host\.docker\..*|")
 EXAMPLE = re.compile(r"\bexample(-bucket\b|\.com\b|\.org\b)")
 # Where Kubeflow keeps artifacts, and what a step that opens such a store finds in its environment.
 STORES = {
@@ -150,7 +151,7 @@ def _tracking(loaded: Settings, kubeflow: Kubeflow) -> str:
     parts = urlsplit(uri)
     if EXAMPLE.search(uri):
         raise UserError("registry.tracking_uri is still the example's: name your MLflow server")
-    if parts.scheme not in ("http", "https") or parts.hostname in HERE:
+    if HERE.fullmatch(parts.hostname or ""):
         raise UserError(
             f"registry.tracking_uri is {uri}, on this machine: steps on a cluster need a server"
         )
