@@ -230,17 +230,19 @@ def latency(bench: Bench) -> list[Row]:
 
 def soak(bench: Bench) -> list[Row]:
     """A minute at half of the full load while another version is deployed every 5 s."""
-    store = bench.stores / "image"
-    shutil.copytree(store / "1", store / "2", dirs_exist_ok=True)
+    home = bench.stores / "image" / "digits"
+    pointer = json.loads((home / "current.json").read_text())
+    one, two = (home / f"{version}-{pointer['sha256'][:12]}" for version in "12")
+    shutil.copytree(one, two, dirs_exist_ok=True)
     done = threading.Event()
 
     def swap() -> None:
         for version in itertools.cycle("21"):
             if done.wait(5):
                 return
-            new = store / "new.json"
-            new.write_text(json.dumps({"version": version}))
-            new.replace(store / "current.json")
+            new = home / "new.json"
+            new.write_text(json.dumps(pointer | {"version": version}))
+            new.replace(home / "current.json")
 
     with bench.server() as target:
         half = load.wrk(target, 3, 8).rate / 2

@@ -18,10 +18,23 @@ STEPS = ["load_data", "train_model", "evaluate_model", "register_model", "deploy
 OWN_TESTS = "tests/steps tests/export tests/pipelines tests/test_training.py"
 
 
-def champion(project: Project) -> str | None:
+def pointer(project: Project, name: str = "*") -> Path | None:
+    """The store's pointer to the model of that name, or to the one that there is."""
+    return next((project.path / ".mlops" / "store").glob(f"{name}/current.json"), None)
+
+
+def champion(project: Project, name: str = "*") -> str | None:
     """The version that the store's pointer names."""
-    pointer = project.path / ".mlops" / "store" / "current.json"
-    return json.loads(pointer.read_text())["version"] if pointer.exists() else None
+    found = pointer(project, name)
+    return json.loads(found.read_text())["version"] if found else None
+
+
+def deployed(project: Project, name: str = "*") -> Path:
+    """The folder of the version in service."""
+    found = pointer(project, name)
+    assert found, "nothing is in service"
+    fields = json.loads(found.read_text())
+    return found.parent / f"{fields['version']}-{fields['sha256'][:12]}"
 
 
 def lines_of(output: str) -> dict[str, str]:

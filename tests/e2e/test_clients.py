@@ -26,7 +26,7 @@ def stores(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store for each of the two models: picture/, table/."""
     folder = tmp_path_factory.mktemp("stores")
     python = project.path / ".venv" / "bin" / "python"
-    command = [python, CLIENTS / "write_models.py", folder]
+    command = [python, CLIENTS / "write_models.py", folder, NAME]
     subprocess.run(command, check=True, cwd=project.path, env=environment())
     return folder
 

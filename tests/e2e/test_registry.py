@@ -3,14 +3,17 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from blueprint.project import Project, Server, environment
+from blueprint.project import Project, Server, environment, free_port, get, stop
 from blueprint.rendering import git
-from blueprint.runs import champion, post, refused
+from blueprint.runs import champion, deployed, post, refused
 
 NAME = "digit-recognition"
 Versions = tuple[str, str, str]
@@ -121,6 +124,70 @@ def test_a_wrong_version_is_one_clear_line(project: Project, versions: Versions)
     assert "make models" in refused(project, "promote")
     for target in ("promote", "report"):
         assert "no version 999" in refused(project, target, "VERSION=999")
+
+
+def test_a_damaged_version_is_not_served_until_it_is_promoted_again(
+    project: Project, versions: Versions
+) -> None:
+    served = champion(project, NAME)
+    with (deployed(project, NAME) / "signature.json").open("a") as signature:
+        signature.write(" ")
+    assert f"`make promote VERSION={served}`" in refused(project, "serve", f"PORT={free_port()}")
+    assert f"`make promote VERSION={served}`" in squeezed(project.make("doctor").stdout)
+    project.make("promote", f"VERSION={served}")
+    with project.serve() as server:
+        assert serves(server, str(served))
+
+
+def test_another_model_and_another_registry_are_never_taken_for_the_first(
+    project: Project, versions: Versions, tmp_path: Path
+) -> None:
+    """Versions count from 1 there; whose model is served is told by name and hash."""
+    before, model = champion(project, NAME), deployed(project, NAME)
+    project.make("run", f"ARGS=registry.name=other {LAX}")
+    assert (champion(project, "other"), champion(project, NAME)) == ("1", before)
+
+    with project.serve() as server:
+        here = f"registry.tracking_uri=sqlite:///{tmp_path}/mlflow.db"
+        elsewhere = f"{here} registry.artifact_location={tmp_path}/artifacts"
+        log = tmp_path / "serve.log"
+        port = free_port()
+        process = project.start("serve", f"PORT={port}", f"ARGS={elsewhere}", log=log)
+        try:
+            wait_for(lambda: "the registry has no champion" in log.read_text())
+        finally:
+            stop(process)
+        for seed in (33, 34):  # two first versions, of a registry that was lost between them
+            project.make("run", f"ARGS=train.seed={seed} {LAX} {elsewhere}")
+            assert champion(project, NAME) == "1"
+            written = (deployed(project, NAME) / "signature.json").read_text()
+            wait_for(lambda written=written: signature(server)["sha256"] in written)
+            assert serves(server, "1")
+            (tmp_path / "mlflow.db").unlink()
+        # The first registry is back: what is served is not its champion, and it says what to run.
+        assert f"`make promote VERSION={before}`" in project.make("models").stdout
+        project.make("promote", f"VERSION={before}")
+        assert deployed(project, NAME) == model
+        assert serves(server, str(before))
+    shutil.rmtree(project.path / ".mlops" / "store" / "other")
+
+
+def signature(server: Server) -> dict[str, str]:
+    metadata = json.loads(get(f"{server.url}/v1/models/{NAME}/metadata")[1])
+    found: dict[str, str] = metadata["signature"]
+    return found
+
+
+def squeezed(table: str) -> str:
+    """The text of a table's cells, without its lines."""
+    return " ".join(re.sub(r"[│┃]", " ", table).split())
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def serves(server: Server, version: str) -> bool:

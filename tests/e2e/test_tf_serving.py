@@ -13,7 +13,7 @@ import pytest
 
 from blueprint.engine import has, unusable
 from blueprint.project import Project, Server, environment, get
-from blueprint.runs import Load, champion, post, refused
+from blueprint.runs import Load, champion, deployed, post, refused
 
 CLIENTS = Path(__file__).with_name("clients")
 NAME = "digit-recognition"
@@ -89,18 +89,16 @@ def test_predict_asks_it_and_names_the_version(
 def test_a_request_may_have_more_rows_than_a_batch(
     served: Server, tf_project: Project, trained: str
 ) -> None:
-    path = tf_project.path / ".mlops/store" / trained / "example.json"
-    example = json.loads(path.read_text())
+    example = json.loads((deployed(tf_project) / "example.json").read_text())
     status, answer, _ = post(served, NAME, {"instances": 200 * example["instances"]})
     assert status == 200, answer
     assert len(json.loads(answer)["predictions"]) == 200
 
 
-def test_a_version_from_before_gets_its_saved_model(tf_project: Project, trained: str) -> None:
-    """One seed gives one ONNX file, and so the version that there was with another server."""
-    folder = tf_project.path / ".mlops/store" / trained
+def test_a_version_without_its_saved_model_is_repaired(tf_project: Project, trained: str) -> None:
+    folder = deployed(tf_project)
     shutil.rmtree(folder / "saved_model")
-    assert "`make run`" in refused(tf_project, "serve")
+    assert f"`make promote VERSION={trained}`" in refused(tf_project, "serve")
     tf_project.make("run")
     assert champion(tf_project) == trained
     assert (folder / "saved_model" / "1" / "saved_model.pb").exists()
@@ -109,7 +107,7 @@ def test_a_version_from_before_gets_its_saved_model(tf_project: Project, trained
 def test_deployments_are_followed_without_a_failed_request(
     served: Server, tf_project: Project, trained: str
 ) -> None:
-    rows = json.loads((tf_project.path / ".mlops/store" / trained / "example.json").read_text())
+    rows = json.loads((deployed(tf_project) / "example.json").read_text())
     body = {"instances": rows["instances"]}
     with Load(served, NAME, body) as load:
         tf_project.make("run", "ARGS=train.seed=2")

@@ -86,11 +86,12 @@ def serve(
     """Answer prediction requests with the model in service; a newly deployed one is picked up."""
     from . import settings
     from .serving import server
+    from .targets import in_service
 
-    loaded = settings.load(
-        overrides=[*(overrides or ()), *([f"serving.port={port}"] if port else ())]
-    )
-    server.run(loaded.serving, loaded.registry.name)
+    given = [*(overrides or ()), *([f"serving.port={port}"] if port else ())]
+    loaded = settings.load(overrides=given)
+    with in_service.compared(loaded, given):
+        server.run(loaded.serving, loaded.registry.name)
 
 
 @app.command()

@@ -30,7 +30,7 @@ def check(more: Sequence[Check] = ()) -> int:
         ("configuration", _configuration, True),
         ("port", _port, False),
         ("registry", _registry, True),
-        ("model in service", _champion, False),
+        ("model in service", _in_service, False),
         ("container engine", _engine, False),
         *more,
     ]
@@ -101,14 +101,18 @@ def _port() -> str:
     return f"{serving.host}:{serving.port} is free"
 
 
-def _champion() -> str:
-    folder = settings.load().serving.store
-    if folder is None:
+def _in_service() -> str:
+    from .targets import in_service
+
+    loaded = settings.load()
+    if loaded.serving.store is None:
         return "serving.store is not set: the registry's champion"
-    version = store.current(folder)
-    if version is None:
-        raise UserError("none yet: `make run` trains and deploys one")
-    return f"version {version}"
+    deployed = store.current(loaded.serving.store, loaded.registry.name)
+    if deployed:
+        deployed.verify()
+    if found := in_service.difference(loaded):
+        raise UserError(found)
+    return f"version {deployed.version}, the registry's champion" if deployed else "none"
 
 
 def _registry() -> str:

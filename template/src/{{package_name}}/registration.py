@@ -14,6 +14,7 @@ from . import sbom
 from .card import Evidence, write_card
 from .data import Dataset, as_instance
 from .model import Model
+from .store import FILES_TAG, MODEL_TAG, exported
 from .tracking import ChampionMovedError, Registry, Version
 from .training import Training
 
@@ -47,12 +48,14 @@ def register(
     """
     champion = registry.champion()
     facts, accepted = verdict["facts"], verdict["accepted"]
-    if champion and champion.tags.get("model.sha256") == facts["model.sha256"]:
+    files = exported(model_path)
+    if champion and MODEL_TAG in champion.tags and not files.differs(champion.tags):
         line = f"{registry.name} version {champion.number}, the champion, is this very model"
         return Registered(champion.number, accepted, line)
     tags = {key: facts[key] for key in LINEAGE if key in facts} | {
         "environment.lock": lock,
-        "model.sha256": facts["model.sha256"],
+        MODEL_TAG: facts[MODEL_TAG],
+        FILES_TAG: files.sha256,
         **_outcome(verdict),
     }
     version = registry.register(run_id, tags)

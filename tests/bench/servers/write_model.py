@@ -5,6 +5,7 @@ image: 28×28 pixels → 128 → 10 classes. table: eight columns, one of them t
 
 import hashlib
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -89,6 +90,16 @@ def table() -> tuple[onnx.GraphProto, dict]:
     }
 
 
+def deploy(store: Path) -> None:
+    """Put the exported model `1` in service as version 1, as the project's store.py does."""
+    files = {path.name: hashlib.sha256(path.read_bytes()) for path in (store / "1").iterdir()}
+    listed = "".join(f"{files[name].hexdigest()}  {name}\n" for name in sorted(files))
+    sha256 = hashlib.sha256(listed.encode()).hexdigest()
+    home = store / "digits"
+    shutil.copytree(store / "1", home / f"1-{sha256[:12]}")
+    (home / "current.json").write_text(json.dumps({"version": "1", "sha256": sha256}))
+
+
 def write(store: Path, graph: onnx.GraphProto, signature: dict) -> None:
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
@@ -98,7 +109,7 @@ def write(store: Path, graph: onnx.GraphProto, signature: dict) -> None:
     (directory / "model.onnx").write_bytes(content)
     signature = {**signature, "sha256": hashlib.sha256(content).hexdigest()}
     (directory / "signature.json").write_text(json.dumps(signature))
-    (store / "current.json").write_text(json.dumps({"version": "1"}))
+    deploy(store)
 
     def spec(tensor: dict) -> TensorSpec:
         dtype = np.dtype(str if tensor["dtype"] == "string" else tensor["dtype"])

@@ -1,6 +1,6 @@
 """Stores with the tiny models of a project's tests, and 64 rows with what they answer.
 
-Run by the project's Python: write_models.py FOLDER
+Run by the project's Python: write_models.py FOLDER NAME
 """
 
 import importlib
@@ -14,6 +14,7 @@ tiny = importlib.import_module("serving.tiny_models")
 [package] = (path.parent.name for path in (project / "src").glob("*/model.py"))
 model = importlib.import_module(f"{package}.model")
 data = importlib.import_module(f"{package}.data")
+store = importlib.import_module(f"{package}.store")
 
 folder = Path(sys.argv[1])
 for kind, directory, rows in [
@@ -30,4 +31,4 @@ for kind, directory, rows in [
         "predictions": exported.predict(rows).tolist(),
     }
     (directory / "example.json").write_text(json.dumps(example))
-    (folder / kind / "current.json").write_text(json.dumps({"version": "1"}))
+    store.deploy(directory, "1", folder / kind, sys.argv[2])

@@ -47,10 +47,11 @@ def _model(settings: Settings, version: str | None) -> Iterator[tuple[Path, str]
         with registry.model(found) as directory:
             yield directory, found.number
         return
-    current = store.current(folder)
-    if current is None:
+    deployed = store.current(folder, settings.registry.name)
+    if deployed is None:
         raise BatchError("no model is in service: `make run` makes one, VERSION=3 takes another")
-    yield folder / current, current
+    deployed.verify()
+    yield deployed.folder, deployed.version
 
 
 @contextmanager

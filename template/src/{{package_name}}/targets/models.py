@@ -11,6 +11,7 @@ from ..errors import UserError
 from ..gate import number
 from ..settings import Settings
 from ..tracking import Version, attended
+from .in_service import difference
 from .local import STATE
 
 DAY, MINUTE = "%Y-%m-%d", "%Y-%m-%d %H:%M"
@@ -32,6 +33,8 @@ def show(settings: Settings) -> None:
     console.print(next(fitting, _table(registry.name, versions, metrics[:1], DAY)))
     if any("dirty" in version.tags.get("git.commit", "") for version in versions):
         console.print("+ there were changes that no commit has")
+    if found := difference(settings):
+        console.print(f"! {found}", markup=False)
 
 
 def _table(name: str, versions: list[Version], metrics: list[str], time: str) -> Table:

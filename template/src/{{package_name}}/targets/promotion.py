@@ -10,7 +10,7 @@ from ..export.extra import check_extra
 from ..model import Model, ModelError
 from ..registration import promotion_tags
 from ..settings import Settings
-from ..store import deploy
+from ..store import StoreError, check_registered, deploy
 from ..tracking import Registry, Version, attended
 
 
@@ -74,18 +74,19 @@ def _serve(settings: Settings, model: Path, number: str) -> str:
     """Put the model into the store, where there is one; return what was done, in words."""
     if settings.serving.store is None:
         return ""
-    deploy(model, number, settings.serving.store)
+    deploy(model, number, settings.serving.store, settings.registry.name)
     return ", and in service"
 
 
 @contextmanager
 def _usable(registry: Registry, version: Version) -> Iterator[Path]:
-    """The version's model for the length of a `with` block, once it has been loaded."""
+    """The version's model for the length of a `with` block: what was registered, and it loads."""
     with registry.model(version) as directory:
         try:
+            check_registered(directory, version.number, version.tags)
             Model(directory)
             check_extra(directory)
-        except ModelError as error:
+        except (ModelError, StoreError) as error:
             text = f"version {version.number} cannot be served, so nothing was changed: {error}"
             raise PromotionError(text) from error
         yield directory

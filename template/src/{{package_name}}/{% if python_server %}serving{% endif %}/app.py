@@ -42,7 +42,9 @@ def create_app(
     `predict` takes the place of the model's own `predict`: see `Work`. `shared` metrics are those
     of all processes, which several workers share anyway. The holder is `app.state.holder`.
     """
-    holder = Holder(serving.folder(), threads=serving.threads, poll_seconds=serving.poll_seconds)
+    holder = Holder(
+        serving.folder(), name, threads=serving.threads, poll_seconds=serving.poll_seconds
+    )
     metrics = Metrics(name, holder, shared=shared or serving.workers > 1)
     work = Work(serving, predict)
 

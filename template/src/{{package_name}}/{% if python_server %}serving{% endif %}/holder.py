@@ -1,8 +1,4 @@
-"""The model in service: follows the store's pointer and switches without losing a request.
-
-The store holds one directory a version and `current.json`, {"version": "3"}, which a deployment
-replaces atomically.
-"""
+"""The model in service: follows the store's pointer and switches without losing a request."""
 
 import json
 import logging
@@ -16,25 +12,30 @@ from typing import Any
 
 import numpy as np
 
+from .. import store
 from ..model import EXAMPLE_FILE, Model, ModelError
+from ..store import Deployed
 from . import v1, v2
 from .values import RequestError
 
 log = logging.getLogger(__name__)
 
-POINTER = "current.json"
+START_SECONDS = 10  # that the first look may take before the server starts without a model
+STOP_SECONDS = 5  # for a look at a store that does not answer
+RETRY_SECONDS = 60  # at most, between two attempts at a model that does not load
 SLOW_SECONDS = 0.003  # a slower prediction would hold up other requests, were it on their thread
 TOLERANCE = 1e-3  # between the machine that exported and this one
 
 
 @dataclass(frozen=True)
 class Served:
-    """A model that answers requests: `v1` and `v2` read them.
+    """A model that answers requests: `v1` and `v2` read them. `sha256` is that of all its files.
 
     `seconds` is what one prediction takes, `example` a request with its answer, if there is one.
     """
 
     version: str
+    sha256: str
     model: Model
     v1: v1.Decoder
     v2: v2.Decoder
@@ -46,79 +47,74 @@ class Holder:
     """Holds the served model in `current` (None until one is loaded).
 
     A request takes `current` once and keeps it, so a switch never touches it. A version that fails
-    to load or to warm up is refused with a logged line, and the one before stays.
+    to load or to warm up is refused with a logged line, and the one before stays; so it does while
+    the store cannot be read. Both are tried again.
     """
 
     def __init__(
-        self, store: Path, *, threads: int | None = None, poll_seconds: float = 0.5
+        self, folder: Path, name: str, *, threads: int | None = None, poll_seconds: float = 0.5
     ) -> None:
         self.current: Served | None = None
-        self._store = store
+        self._folder, self._name = folder, name
         self._threads = threads
         self._poll_seconds = poll_seconds
-        self._seen: tuple[int, int] | None = None
-        self._stop = threading.Event()
+        self._said = ""
+        self._tried: tuple[Deployed, int] | None = None
+        self._pause = self._again = 0.0
+        self._looked, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="model-holder", daemon=True)
 
     def start(self) -> None:
-        """Load what the pointer names, then keep following it in a thread."""
-        self.refresh()
+        """Load what the pointer names and keep following it, in a thread."""
         self._thread.start()
+        self._looked.wait(START_SECONDS)
+        if self.current is None:
+            log.warning("no model of %s in %s yet: not ready before", self._name, self._folder)
 
     def stop(self) -> None:
         """Stop following; the current model stays usable."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(STOP_SECONDS)
 
     def refresh(self) -> None:
-        """Look at the pointer once, and switch when it names another version."""
+        """Look at the pointer once, and switch when it names another model."""
         try:
-            status = (self._store / POINTER).stat()
-        except OSError:
-            return  # nothing deployed, or the store is away for a moment: keep what there is
-        seen = (status.st_mtime_ns, status.st_ino)
-        if seen == self._seen:
-            return
-        self._seen = seen
-        serving = f"still serving {self.current.version}" if self.current else "serving nothing"
-        try:
-            version = read_pointer(self._store)
-            if version is None or (self.current and version == self.current.version):
-                return
-            served = load(self._store / version, self._threads)
-        except Exception as error:  # whatever a bad model does, the server goes on
-            log.error("refused, %s: %s", serving, error)
-            return
-        self.current = served
-        log.info("serving version %s", version)
+            deployed = store.current(self._folder, self._name)
+            if deployed and not self._serves(deployed):
+                if (deployed, deployed.written) != self._tried:
+                    self._tried, self._pause = (deployed, deployed.written), 0.0
+                elif time.monotonic() < self._again:
+                    return
+                self.current = load(deployed, self._threads)
+                log.info("serving version %s", deployed.version)
+            self._said = ""
+        except BaseException as error:  # whatever a bad model or store does, the server goes on
+            self._pause = min(2 * self._pause + self._poll_seconds, RETRY_SECONDS)
+            self._again = time.monotonic() + self._pause
+            serving = f"still serving {self.current.version}" if self.current else "serving nothing"
+            if (said := f"refused, {serving}: {error}") != self._said:
+                log.error("%s", said)
+            self._said = said
+
+    def _serves(self, deployed: Deployed) -> bool:
+        now = self.current
+        return now is not None and (now.version, now.sha256) == (deployed.version, deployed.sha256)
 
     def _follow(self) -> None:
-        while not self._stop.wait(self._poll_seconds):
+        while not self._stop.is_set():
             self.refresh()
+            self._looked.set()
+            self._stop.wait(self._poll_seconds)
 
 
-def read_pointer(store: Path) -> str | None:
-    """The version that the store's pointer names, or None when nothing is deployed."""
-    path = store / POINTER
-    try:
-        version = json.loads(path.read_bytes())["version"]
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(f'{path}: expected {{"version": "<number>"}}') from error
-    if not isinstance(version, str) or Path(version).name != version:
-        raise ModelError(f"{path}: {version!r} is not the name of a version")
-    return version
+def load(deployed: Deployed, threads: int | None) -> Served:
+    """Load a version whose files are whole, make it predict, and time it.
 
-
-def load(directory: Path, threads: int | None) -> Served:
-    """Load a version, make it predict, and time it. Raises ModelError.
-
-    Without `threads`, a slow model gets every core if that makes it quicker; a quick one would lose
-    more by handing its work over.
+    Raises StoreError, ModelError. Without `threads`, a slow model gets every core if that makes it
+    quicker; a quick one would lose more by handing its work over.
     """
+    deployed.verify()
+    directory = deployed.folder
     example = _example(directory)
 
     def warm(threads: int) -> tuple[float, Model, v1.Decoder]:
@@ -131,7 +127,8 @@ def load(directory: Path, threads: int | None) -> Served:
         seconds, model, decode = min(
             (seconds, model, decode), warm(cores()), key=lambda warmed: warmed[0]
         )
-    return Served(directory.name, model, decode, v2.Decoder(model.signature), seconds, example)
+    v2_decode = v2.Decoder(model.signature)
+    return Served(deployed.version, deployed.sha256, model, decode, v2_decode, seconds, example)
 
 
 def warm_up(model: Model, decode: v1.Decoder, example: dict[str, Any] | None) -> float:

@@ -7,18 +7,20 @@ from pathlib import Path
 from ..errors import UserError
 
 
-def check(store: Path) -> None:
-    """Raise a UserError unless the store has a current model, and it loads."""
+def check(folder: Path, name: str) -> None:
+    """Raise a UserError unless a model of that name is in service, is whole, and loads."""
+    from .. import store
     from ..model import Model, ModelError
-    from .holder import read_pointer
 
+    deployed = store.current(folder, name)
+    if deployed is None:
+        raise UserError(f"no model of {name} is in service in {folder}: run `make run` first")
+    deployed.verify()
     try:
-        version = read_pointer(store)
-        if version is None:
-            raise UserError("no model is deployed yet: run `make run` first")
-        Model(store / version)
+        Model(deployed.folder)
     except ModelError as error:
-        raise UserError(f"the deployed model is unusable: {error}; `make run` mends it") from error
+        text = f"version {deployed.version} is unusable: {error}: `make rollback`, or `make run`"
+        raise UserError(text) from error
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -20,11 +20,13 @@ def run(serving: Serving, name: str) -> None:
     Raises UserError when no model is deployed, the port is taken, or there is no engine.
     """
     folder = serving.folder()
-    version = store.current(folder)
-    if version is None:
-        raise UserError("no model is deployed yet: run `make run` first")
-    if not (folder / version / "saved_model").is_dir():
-        raise UserError(f"version {version} has no SavedModel: `make run` makes one that has")
+    deployed = store.current(folder, name)
+    if deployed is None:
+        raise UserError(f"no model of {name} is in service in {folder}: run `make run` first")
+    deployed.verify()
+    if not (deployed.folder / "saved_model").is_dir():
+        text = f"version {deployed.version} has no SavedModel: `make run` makes one that has"
+        raise UserError(text)
     _check_port(serving.host, serving.port)
     try:
         engine = find_engine()
