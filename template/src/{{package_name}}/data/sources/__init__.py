@@ -1,12 +1,15 @@
 """Sources: each leaf has a function `scan(**options)` that gives rows as a lazy Polars frame."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from ...settings import Data
-from ..validation import Column, Report, validate
+from ..rules import Column
+from ..streams import one_line
+from ..validation import Report, validate
 from . import fashion_mnist, files, sample, sql
 
 SOURCES: dict[str, Callable[..., pl.LazyFrame]] = {
@@ -27,11 +30,14 @@ def read(data: Data) -> tuple[pl.LazyFrame, Report]:
 
     Raises `DataError`, here or while they are read.
     """
+    options = data.options()
     return validate(
-        scan(data.source, **data.options()),
+        scan(data.source, **options),
         {name: Column(**column.model_dump()) for name, column in data.columns.items()},
         label=data.label,
         source=data.origin(),
         extra=data.extra_columns,
         quarantine=data.quarantine,
+        unlabelled=data.unlabelled,
+        explain=partial(files.explain, **options) if data.source == "files" else one_line,
     )

@@ -11,6 +11,7 @@ import polars as pl
 from ..dataset import DataError
 from ..streams import one_line
 from . import images
+from .csv_faults import find_fault
 
 FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 FORMATS |= dict.fromkeys(images.SUFFIXES, "images")
@@ -51,7 +52,16 @@ def scan(
         options |= {"hive_partitioning": True if keys else None}
         return _fix_shapes(pl.scan_parquet(found, **options))
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise DataError(f"files {path}: {one_line(error)}") from None
+        raise DataError(f"files {path}: {explain(error, path=path, separator=separator)}") from None
+
+
+def explain(error: BaseException, *, path: str, separator: str = ",", **_: Any) -> str:
+    """What Polars could not read in the files that `path` means, in one line: for CSV, where."""
+    if isinstance(error, pl.exceptions.PolarsError) and "://" not in path:
+        found = [name for name in find(path) if _format(name) == "csv"] or find(path)
+        if _format(found[0]) != "parquet" and (fault := find_fault(found, separator, str(error))):
+            return fault.removeprefix(f"{path}: ")
+    return one_line(error)
 
 
 def find(path: str) -> list[str]:
@@ -82,6 +92,8 @@ def _scan_csv(
     """Rows of CSV files; the keys of `key=value` folders are columns of text, as in the files."""
     options |= {"infer_schema_length": INFER_ROWS}
     header = pl.scan_csv(found, **options).collect_schema()
+    if "\r" in "".join(header):
+        raise DataError(f"files {found[0]}: its lines end in CR alone: write LF or CR LF")
     strings = {name: pl.String for name in header if name in texts}
     if not keys:
         return pl.scan_csv(found, schema_overrides=strings, **options)
