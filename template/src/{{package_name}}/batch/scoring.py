@@ -341,7 +341,7 @@ def _parse(folder: Folder, name: str) -> dict[str, Any] | None:
 
 
 def _write(folder: Folder, name: str, content: Mapping[str, Any]) -> None:
-    folder.write(name, (json.dumps(content, indent=2) + "\n").encode())
+    folder.write(name, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
 def _now() -> str:

@@ -7,6 +7,8 @@ from typing import Any
 import polars as pl
 
 from ...settings import Data
+from ..dataset import DataError
+from ..proposal import propose
 from ..rules import Column
 from ..streams import one_line
 from ..validation import Report, validate
@@ -39,5 +41,21 @@ def read(data: Data) -> tuple[pl.LazyFrame, Report]:
         extra=data.extra_columns,
         quarantine=data.quarantine,
         unlabelled=data.unlabelled,
-        explain=partial(files.explain, **options) if data.source == "files" else one_line,
+        explain=_explain(data, options),
     )
+
+
+def propose_columns(data: Data) -> tuple[str, list[str]]:
+    """YAML of `data.columns` for the configured source, and what a person should know of it."""
+    options = data.model_copy(update={"columns": {}}).options()
+    try:
+        rows = scan(data.source, **options)
+        return propose(rows, data.label, data.task, _explain(data, options))
+    except DataError as error:
+        origin = data.origin()
+        named = origin in str(error)
+        raise error if named else DataError(f"source {origin}: {error}") from None
+
+
+def _explain(data: Data, options: dict[str, Any]) -> Callable[[Exception], str]:
+    return partial(files.explain, **options) if data.source == "files" else one_line

@@ -62,8 +62,9 @@ def _rows(lines: Iterator[str], separator: str) -> Iterator[list[str]]:
                 yield fields
                 row += 1
     except csv.Error:
+        place = f"row {row:,}" if row else "the header"
         raise csv.Error(
-            f'a quote (") in row {row:,} does not end before the next {separator!r} or line; '
+            f'a quote (") in {place} does not end before the next {separator!r} or line; '
             'inside of quotes, a quote is written ""'
         ) from None
 
