@@ -126,14 +126,15 @@ class Findings:
 
     def _rounds(self, name: str, values: pl.Series) -> bool:
         """Note numbers that float32 cannot tell apart; true once that is said."""
-        ends = values.to_frame().select(low=pl.first().min(), high=pl.first().max()).row(0)
-        if None in ends:
+        values = values.drop_nulls()
+        values = values.drop_nans() if values.dtype.is_float() else values
+        if values.is_empty():
             return False
-        low, high = ends
+        low, high = values.to_frame().select(low=pl.first().min(), high=pl.first().max()).row(0)
         largest = max(abs(low), abs(high))
         if largest <= EXACT and (high - low) * 2**12 >= largest:
             return False
-        wide = values.cast(pl.Float64).drop_nulls().drop_nans()
+        wide = values.cast(pl.Float64)
         there = wide.cast(pl.Float32).cast(pl.Float64)
         lost = (wide != there) & (wide % 1 == 0)
         before, after = wide.n_unique(), there.n_unique()
