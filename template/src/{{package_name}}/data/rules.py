@@ -65,11 +65,13 @@ class Fault:
     rule: Rule
     rows: int = 0
     shown: list[str] = field(default_factory=list)
+    first: int = 0
 
     def add(self, batch: pl.DataFrame, flag: pl.Series, before: int) -> None:
         """Count the rows of a batch that break the rule; `before` is how many came before it."""
         rows = flag.arg_true()
         first = rows.head(SHOWN_ROWS - len(self.shown))
+        self.first = self.first or (before + rows[0] + 1 if len(rows) else 0)
         values = batch[self.rule.column].gather(first)
         self.shown += [
             f"row {before + row + 1:,} ({_show(value)})"

@@ -55,13 +55,15 @@ def validate(
     quarantine: bool = False,
     unlabelled: str = "refuse",
     explain: Callable[[Exception], str] = one_line,
+    locate: Callable[[int], str] = lambda _: "",
 ) -> tuple[pl.LazyFrame, Report]:
     """Return `rows` in the declared types, checked while they are read, and what was found.
 
     The label must have a value even where nothing is declared, unless `unlabelled` rows are to be
     dropped later. `extra` columns are refused, dropped or kept. Rows without any value are blank
     lines, and left out. Reading raises `DataError` with the first rows at fault, or drops them in
-    `quarantine`. `explain` says in one line what the reader could not read.
+    `quarantine`. `explain` says in one line what the reader could not read, and `locate` where a
+    row of several files is.
     """
     try:
         schema = rows.collect_schema()
@@ -101,7 +103,8 @@ def validate(
         except (OSError, pl.exceptions.PolarsError) as error:
             raise DataError(f"source {source}: {explain(error)}") from None
         if fault:
-            raise DataError(f"source {source}: {fault[1]}")
+            place = locate(fault[1].first)
+            raise DataError(f"source {source}: {fault[1]}{place and f' ({place})'}")
         if found.rows == found.dropped:
             raise DataError(f"source {source}: {found.line() if found.rows else 'no rows'}")
         vars(report).update(vars(found))

@@ -41,7 +41,7 @@ def read(data: Data) -> tuple[pl.LazyFrame, Report]:
         extra=data.extra_columns,
         quarantine=data.quarantine,
         unlabelled=data.unlabelled,
-        explain=_explain(data, options),
+        **_naming(data, options),
     )
 
 
@@ -50,12 +50,16 @@ def propose_columns(data: Data) -> tuple[str, list[str]]:
     options = data.model_copy(update={"columns": {}}).options()
     try:
         rows = scan(data.source, **options)
-        return propose(rows, data.label, data.task, _explain(data, options))
+        explain = _naming(data, options).get("explain", one_line)
+        return propose(rows, data.label, data.task, explain)
     except DataError as error:
         origin = data.origin()
         named = origin in str(error)
         raise error if named else DataError(f"source {origin}: {error}") from None
 
 
-def _explain(data: Data, options: dict[str, Any]) -> Callable[[Exception], str]:
-    return partial(files.explain, **options) if data.source == "files" else one_line
+def _naming(data: Data, options: dict[str, Any]) -> dict[str, Any]:
+    """What finds the file and row of an error."""
+    if data.source != "files":
+        return {}
+    return {name: partial(getattr(files, name), **options) for name in ("explain", "locate")}
