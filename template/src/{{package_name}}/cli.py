@@ -59,6 +59,18 @@ def debug(overrides: Overrides = None) -> None:
     debugger.run(settings.load(overrides=overrides or ()))
 
 
+@app.command()
+def columns(overrides: Overrides = None) -> None:
+    """Propose data.columns from the rows of the source: YAML to paste into config/base.yaml."""
+    from . import settings
+    from .data.sources import propose_columns
+
+    text, said = propose_columns(settings.load(overrides=overrides or ()).data)
+    for line in said:
+        print(f"# {line}", file=sys.stderr)
+    print(text, end="")
+
+
 @app.command("compile")
 def compile_(
     overrides: Overrides = None,

@@ -118,7 +118,8 @@ class Signature:
 
     def write(self, path: Path) -> None:
         """Write the JSON file that `read` reads."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(asdict(self), indent=2, allow_nan=False)
+        path.write_text(text + "\n", encoding="utf-8")
 
 
 def digest(path: Path) -> str:

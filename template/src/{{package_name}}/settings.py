@@ -213,7 +213,8 @@ class Data(Section):
     label: str = "label"
     split: Split = Split()
     columns: dict[str, Column] = {}
-    extra_columns: Literal["refuse", "drop"] = "refuse"
+    extra_columns: Literal["refuse", "drop", "keep"] = "refuse"
+    unlabelled: Literal["refuse", "drop"] = "refuse"
     quarantine: bool = False
     fashion_mnist: FashionMnist = FashionMnist()
     files: Files | None = None
@@ -247,6 +248,10 @@ class Data(Section):
     def nullable(self) -> list[str]:
         """The names of the columns in which values may be missing."""
         return [name for name, column in self.columns.items() if column.nullable]
+
+    def declared(self) -> list[str]:
+        """The names of the columns of which the type or all values are given."""
+        return [name for name, column in self.columns.items() if column.dtype or column.values]
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments of the chosen source; credentials are read only here."""

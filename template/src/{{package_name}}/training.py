@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +29,16 @@ class Training:
 
     @classmethod
     def read(cls, directory: str | Path) -> "Training":
-        return cls(**json.loads((Path(directory) / RECORD).read_text()))
+        record = json.loads((Path(directory) / RECORD).read_text())
+        record["curves"] = {
+            name: [math.nan if value is None else value for value in values]
+            for name, values in record["curves"].items()
+        }
+        return cls(**record)
+
+    def write(self, directory: str | Path) -> None:
+        record = json.dumps(_nulls(asdict(self)), indent=2, allow_nan=False)
+        (Path(directory) / RECORD).write_text(record + "\n")
 
     def facts(self) -> dict[str, Any]:
         """What a reader of the pipeline's run wants to see of the model."""
@@ -84,8 +94,17 @@ def train_and_export(
         platform.python_version(),
         slow_road,
     )
-    (Path(directory) / RECORD).write_text(json.dumps(asdict(training), indent=2) + "\n")
+    training.write(directory)
     return training
+
+
+def _nulls(value: Any) -> Any:
+    """JSON has neither NaN nor infinity: a curve that went there has nulls."""
+    if isinstance(value, dict):
+        return {key: _nulls(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_nulls(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _check_names(function: Any, parameters: dict[str, Any]) -> None:

@@ -8,8 +8,17 @@ import numpy as np
 import polars as pl
 
 from ..data import DataError
+from ..data.rules import (
+    DTYPES,
+    Column,
+    Rule,
+    convert,
+    first_fault,
+    flag_rows,
+    list_columns,
+    rules_of,
+)
 from ..data.sources import files
-from ..data.validation import DTYPES, Column, Rule, convert, first_fault, flag_rows, rules_of
 from ..model import Signature, Tensor
 
 PREDICTION, PROBABILITY = "prediction", "probability"
@@ -27,6 +36,7 @@ class Rows:
     frame: pl.LazyFrame
     schema: pl.Schema
     rules: list[Rule]
+    separator: str
 
     @classmethod
     def open(
@@ -41,7 +51,7 @@ class Rows:
             rules = _rules(schema, signature)
         except DataError as error:
             raise DataError(f"files {path}: {error}") from None
-        return cls(path, signature, frame, schema, rules)
+        return cls(path, signature, frame, schema, rules, separator)
 
     def check(self, batch: pl.DataFrame, before: int, *, quarantine: bool) -> tuple[pl.Series, Any]:
         """Which rows can be scored, (n,), and the number of others by reason.
@@ -51,13 +61,18 @@ class Rows:
         """
         flags = flag_rows(batch, self.rules)
         if not quarantine and (fault := first_fault(batch, flags, self.rules, before)):
-            raise DataError(f"files {self.path}: {fault}")
+            raise DataError(f"files {self.path}: {fault[1]}")
         reasons = {
             f"{rule.column}: {rule.reason}": int(flag.sum())
             for rule, flag in zip(self.rules, flags, strict=True)
             if flag.any()
         }
         return ~flags.select(pl.any_horizontal(pl.all())).to_series(), reasons
+
+    def explain(self, error: Exception) -> str:
+        """What could not be read, in one line."""
+        text = files.explain(error, path=self.path, separator=self.separator)
+        return f"files {self.path}: {text}"
 
     def arrays(self, batch: pl.DataFrame) -> dict[str, np.ndarray]:
         """The model's inputs, (n, *shape), of rows that passed `check`."""
@@ -90,7 +105,7 @@ def _rules(schema: pl.Schema, signature: Signature) -> list[Rule]:
     if missing := [tensor.name for tensor in signature.inputs if tensor.name not in schema]:
         raise DataError(
             f"no column {', '.join(map(repr, missing))}, which the model takes; "
-            f"the columns are {', '.join(schema)}"
+            + list_columns(schema)
         )
     rules = []
     for tensor in signature.inputs:
@@ -102,16 +117,16 @@ def _rules(schema: pl.Schema, signature: Signature) -> list[Rule]:
         for reason, broken in rules_of(tensor.name, column, kind):
             rules.append(Rule(tensor.name, reason, broken.fill_null(value=False)))
         if shape:
-            rules.append(Rule(tensor.name, "a missing number", _gap(tensor)))
+            rules.append(Rule(tensor.name, "a missing or infinite number", _gap(tensor)))
     return rules
 
 
 def _gap(tensor: Tensor) -> pl.Expr:
-    """True where a number inside of an array is missing."""
+    """True where a number inside of an array is missing or infinite."""
     flat = pl.col(tensor.name).reshape((-1, int(np.prod(tensor.shape))))
     gone = pl.element().is_null()
     if DTYPES[tensor.dtype].is_float():
-        gone |= pl.element().is_nan()
+        gone |= ~pl.element().is_finite()
     return flat.arr.eval(gone).arr.any()
 
 

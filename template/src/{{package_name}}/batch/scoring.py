@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..data.streams import one_line, stream
+from ..data.streams import stream
 from ..errors import UserError
 from ..logins import without_login
 from ..model import Model, ModelError
@@ -316,7 +316,7 @@ def _count(rows: Rows) -> int:
     try:
         return int(rows.frame.select(number).collect(engine="streaming").item())
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise BatchError(f"files {rows.path}: {one_line(error)}") from None
+        raise BatchError(rows.explain(error)) from None
 
 
 def _parts(rows: Rows, size: int, first: int) -> Iterator[tuple[int, pl.DataFrame]]:
@@ -330,7 +330,7 @@ def _parts(rows: Rows, size: int, first: int) -> Iterator[tuple[int, pl.DataFram
                 yield number, waiting.head(size)
                 number, waiting = number + 1, waiting.slice(size)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise BatchError(f"files {rows.path}: {one_line(error)}") from None
+        raise BatchError(rows.explain(error)) from None
     if len(waiting) or number == 0:
         yield number, waiting
 
@@ -345,7 +345,7 @@ def _parse(folder: Folder, name: str) -> dict[str, Any] | None:
 
 
 def _write(folder: Folder, name: str, content: Mapping[str, Any]) -> None:
-    folder.write(name, (json.dumps(content, indent=2) + "\n").encode())
+    folder.write(name, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
 def _now() -> str:

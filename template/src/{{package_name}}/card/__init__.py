@@ -20,7 +20,7 @@ def write_card(directory: Path, evidence: Evidence) -> str:
     The cards name report.html and the picture as files beside them. The short form is Markdown
     that stands alone.
     """
-    (directory / "request.json").write_text(json.dumps(evidence.request) + "\n")
+    (directory / "request.json").write_text(json.dumps(evidence.request, allow_nan=False) + "\n")
     content = sections(evidence)
     title = f"{evidence.name}, version {evidence.version.number}"
     (directory / "card.html").write_text(

@@ -2,14 +2,14 @@
 
 from collections.abc import Collection
 
-import numpy as np
 import polars as pl
 
 from .dataset import DataError, Feature
-from .validation import DTYPES
+from .rules import DTYPES
 
 NAMES = {kind: name for name, kind in DTYPES.items() if not kind.is_temporal()}
 IMAGES, REGRESSION = "image-classification", "tabular-regression"
+MANY = 20  # different values: more are no categories, if they look like numbers
 
 
 def prepare_features(
@@ -61,6 +61,11 @@ def _feature(name: str, kind: pl.DataType, nullable: bool, task: str) -> Feature
             return Feature(NAMES[inner], kind.shape)
     if kind in NAMES:
         return Feature(NAMES[kind], (), nullable)
+    if kind.is_integer():  # of 128 bits
+        raise DataError(
+            f"column {name!r}: numbers beyond int64; data.columns.{name}: {{dtype: string}} or "
+            "{dtype: float64} says what they are"
+        )
     what = "a date or time" if kind.is_temporal() else "no number, text or array of numbers"
     raise DataError(f"column {name!r}: {kind} is {what}; steps/data.py can make a number of it")
 
@@ -69,8 +74,8 @@ def check_label(kind: pl.DataType, label: str, task: str) -> None:
     """Raise `DataError` for a label that a regression cannot learn."""
     if task == REGRESSION and not kind.is_numeric():
         raise DataError(
-            f"column {label!r}: {kind} is no number, which data.task: {task} learns; "
-            "declare its dtype in data.columns"
+            f"column {label!r}: {kind} is no number, which data.task: {task} learns; declare its "
+            "dtype in data.columns, or make a number of it in steps/data.py"
         )
 
 
@@ -80,6 +85,7 @@ def prepare_label(
     """The rows with their label as it is stored, and its classes, which may cost a reading.
 
     A label is an enumeration of the classes, or a float64 in a regression, which has no classes.
+    Raises `DataError` for numbers that are hardly classes.
     """
     kind = rows.collect_schema()[label]
     if task == REGRESSION:
@@ -87,37 +93,12 @@ def prepare_label(
     if isinstance(kind, pl.Enum):
         return rows, tuple(kind.categories)
     value = pl.col(label).fill_nan(None) if kind.is_float() else pl.col(label)
-    known = rows.select(value.drop_nulls().unique().sort().cast(pl.String))
-    classes = tuple(known.collect(engine="streaming")[label])
-    return rows.with_columns(value.cast(pl.String).cast(pl.Enum(classes))), classes
-
-
-def refuse_missing(batch: pl.DataFrame, features: dict[str, Feature]) -> None:
-    """Raise `DataError` where a value is missing that may not be, or a label is infinite.
-
-    Everything but a nullable feature must have values: the label, too, and what decides on the set.
-    """
-    counts = {
-        name: count
-        for name in batch.columns
-        if not (name in features and features[name].nullable) and (count := _missing(batch[name]))
-    }
-    if counts:
-        columns = ", ".join(f"{name} ({count})" for name, count in counts.items())
-        scalars = all(name in features and not features[name].shape for name in counts)
-        hint = (
-            "declare it in data.columns with nullable: true, or fill it in steps/data.py"
-            if scalars
-            else "every row needs one"
+    counts = rows.group_by(value).len().collect(engine="streaming").drop_nulls().sort(label)
+    known, total = counts[label], counts["len"].sum()
+    if kind.is_float() and len(known) > max(MANY, total / 10) and (known % 1 != 0).any():
+        raise DataError(
+            f"column {label!r}: {len(known):,} different numbers with fractions in {total:,} rows "
+            f"are no classes; data.task: {REGRESSION} learns numbers"
         )
-        raise DataError(f"missing values in column {columns}; {hint}")
-
-
-def _missing(values: pl.Series) -> int:
-    """The number of rows with a null or a NaN, also inside of an array."""
-    if values.null_count() or not (values.dtype.is_float() or values.dtype.is_nested()):
-        return values.null_count()
-    array = values.to_numpy()  # integers with a null among them come as floats
-    if array.dtype.kind != "f":
-        return 0
-    return int(np.isnan(array).reshape(len(array), -1).any(axis=1).sum())
+    classes = tuple(known.cast(pl.String))
+    return rows.with_columns(value.cast(pl.String).cast(pl.Enum(classes))), classes

@@ -67,7 +67,7 @@ class Schema:
         return {"rows": self.rows, "source": self.source, "content_hash": self.content_hash}
 
     def write(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        path.write_text(json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
 
 
 class Dataset:

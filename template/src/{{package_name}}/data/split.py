@@ -5,27 +5,24 @@ from its day or number (`time`). So a split is the same on every machine and sta
 rows are appended, and equal rows are on one side: none leaks from train to test.
 """
 
-import hashlib
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from .columns import (
-    IMAGES,
-    REGRESSION,
-    check_label,
-    prepare_features,
-    prepare_label,
-    refuse_missing,
-)
-from .dataset import DataError, Dataset, Feature, Schema
-from .hashing import Digest, shares
+from .columns import IMAGES, check_label, prepare_features, prepare_label
+from .dataset import DataError, Dataset, Feature
+from .findings import Findings
+from .hashing import shares
+from .rules import list_columns
+from .streams import one_line
+from .writer import Writer, refuse_untrainable
 
 BATCH_ROWS = 65_536
 
@@ -39,12 +36,17 @@ def write_splits(
     source: str,
     task: str = IMAGES,
     nullable: Collection[str] = (),
+    declared: Collection[str] = (),
+    unlabelled: str = "refuse",
+    notes: list[str] | None = None,
 ) -> dict[str, Dataset]:
     """Write `rows` as one data set a name in `directories`, and leave nothing behind on failure.
 
     `split` is `data.split` of the configuration: for each name but the first its share of the rows,
     or with `time` its first day or number; the first name gets the rest. Only `nullable` features
-    may have missing values. Raises `DataError` for rows that no model can be trained and tested on.
+    may have missing values. Rows without a label are refused, or dropped where `unlabelled` says
+    so. `notes` gets a line for each oddity, but of the types in columns whose type is `declared`.
+    Raises `DataError` for rows that no model can be trained and tested on.
     """
     names = list(directories)
     group, time = split.get("group"), split.get("time")
@@ -56,38 +58,36 @@ def write_splits(
             inputs = [name for name in schema if name not in (label, group, time)]
             rows, features = prepare_features(rows, inputs, nullable, task)
             rows, bounds = _prepare_places(rows, split, names)
-        rows, classes = prepare_label(rows, label, task)
-        writers = [_Writer(Path(path), features, label) for path in directories.values()]
-
-        def write(batch: pl.DataFrame) -> None:
-            with _naming(source):
-                refuse_missing(batch, features)
-                if task == REGRESSION and (wrong := int(batch[label].is_infinite().sum())):
-                    raise DataError(f"column {label!r}: infinite in {wrong} rows")
-            if time:
-                place = np.searchsorted(bounds, batch[time].to_physical().to_numpy(), side="right")
-            else:
-                hashes = shares(batch[name] for name in ([group] if group else sorted(features)))
-                place = (np.searchsorted(bounds, hashes, side="right") + 1) % len(names)
-            for index, writer in enumerate(writers):
-                writer.write(batch.filter(pl.Series(place == index)))
-
-        # Not collect_batches: when Polars panics, that ends as if there were no more rows.
-        rows.sink_batches(write, chunk_size=BATCH_ROWS, maintain_order=True)
+            rows, classes = prepare_label(rows, label, task)
+        made = partial(_Sets, directories, features, label, classes, bounds, split, unlabelled)
+        sets = made(declared)
+        sets.read(rows)
+        if len(pins := sets.unseen_classes()):
+            for path in directories.values():
+                shutil.rmtree(path)
+            sets = made(declared, pins)
+            sets.read(rows)
         with _naming(source):
-            for name, writer in zip(names, writers, strict=True):
+            sets.findings.refuse()
+            for name, writer in zip(names, sets.writers, strict=True):
                 if not writer.rows:
-                    raise DataError(f"no rows for the {name} set (data.split in config/)")
-            _refuse_one_label(writers[0], classes)
+                    every = sum(writer.rows for writer in sets.writers)
+                    raise DataError(
+                        f"no rows for the {name} set, of {every:,} in all (data.split in config/)"
+                    )
+            odd = refuse_untrainable(*sets.writers)
+        if notes is not None:
+            sets.findings.look_at_classes(classes)
+            notes += [*sets.lines(), *odd, *sets.findings.notes()]
         return {
             name: writer.close(task, classes, source)
-            for name, writer in zip(names, writers, strict=True)
+            for name, writer in zip(names, sets.writers, strict=True)
         }
     except BaseException as error:
         for path in directories.values():
             shutil.rmtree(path, ignore_errors=True)
         if isinstance(error, pl.exceptions.PolarsError | pl.exceptions.PanicException):
-            raise DataError(f"source {source}: {' '.join(str(error).split())}") from error
+            raise DataError(f"source {source}: {one_line(error)}") from error
         raise
 
 
@@ -97,7 +97,8 @@ def _naming(source: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise DataError(f"source {source}: {error}") from None
+        named = str(error).startswith(f"source {source}: ")
+        raise error if named else DataError(f"source {source}: {error}") from None
 
 
 def _check_names(schema: pl.Schema, names: Mapping[str, str | None]) -> None:
@@ -105,7 +106,7 @@ def _check_names(schema: pl.Schema, names: Mapping[str, str | None]) -> None:
         if name and name not in schema:
             raise DataError(
                 f"no column {name!r}, which data.{setting} in config/ names; "
-                f"the columns are {', '.join(schema)}"
+                + list_columns(schema)
             )
 
 
@@ -146,38 +147,68 @@ def _prepare_places(
     return rows.with_columns(value.cast(pl.Datetime("us"))), np.array(days).astype(np.int64)
 
 
-def _refuse_one_label(train: "_Writer", classes: tuple[str, ...]) -> None:
-    if train.lowest == train.highest:
-        value = repr(classes[int(train.lowest)]) if classes else train.lowest
-        needs = "classifier needs at least two classes" if classes else "regression needs several"
-        raise DataError(f"every training row has the label {value}; a {needs}")
+class _Sets:
+    """The sets that one reading fills.
 
+    Rows whose hash is one of `pins` are for the first set, wherever their hash belongs.
+    """
 
-class _Writer:
-    """Writes one data set batch by batch, and hashes each column on the way."""
+    def __init__(
+        self,
+        directories: Mapping[str, str | Path],
+        features: dict[str, Feature],
+        label: str,
+        classes: tuple[str, ...],
+        bounds: np.ndarray,
+        split: Mapping[str, Any],
+        unlabelled: str,
+        declared: Collection[str],
+        pins: np.ndarray | tuple[()] = (),
+    ) -> None:
+        self.label, self.classes, self.bounds, self.pins = label, classes, bounds, pins
+        self.group, self.time = split.get("group"), split.get("time")
+        self.columns = [self.group] if self.group else sorted(features)
+        self.findings = Findings(features, label, declared)
+        self.writers = [
+            Writer(Path(path), features, label, classes) for path in directories.values()
+        ]
+        self._drop, self._dropped = unlabelled == "drop", 0
+        self._highest = np.full(len(classes), -1.0)  # hash of a class's rows
 
-    def __init__(self, directory: Path, features: dict[str, Feature], label: str) -> None:
-        self.directory, self.features, self.label = directory, features, label
-        self.rows, self.parts = 0, 0
-        self.lowest, self.highest = np.inf, -np.inf  # of the labels, or of their classes
-        self.digests = {name: Digest() for name in (*sorted(features), label)}
-        directory.mkdir(parents=True, exist_ok=True)
+    def read(self, rows: pl.LazyFrame) -> None:
+        # Not collect_batches: when Polars panics, that ends as if there were no more rows.
+        rows.sink_batches(self._write, chunk_size=BATCH_ROWS, maintain_order=True)
 
-    def write(self, batch: pl.DataFrame) -> None:
-        if batch.is_empty():
+    def unseen_classes(self) -> np.ndarray:
+        """Of each class that has rows, but none to train on, the hash that is nearest to those."""
+        unseen = (self._highest >= 0) & (self._highest < self.bounds[-1])
+        return np.asarray(self._highest[unseen])
+
+    def lines(self) -> list[str]:
+        """What became of rows, for people."""
+        if not self._dropped:
+            return []
+        return [f"left out {self._dropped:,} rows without a label (data.unlabelled: drop)"]
+
+    def _write(self, batch: pl.DataFrame) -> None:
+        if self._drop:
+            labels = batch[self.label]
+            labels = labels.fill_nan(None) if labels.dtype.is_float() else labels
+            self._dropped += labels.null_count()
+            batch = batch.filter(labels.is_not_null())
+        if not self.findings.add(batch):
             return
-        batch = batch.select(*self.features, self.label)
-        batch.write_parquet(self.directory / f"part-{self.parts:05}.parquet")
-        for name, digest in self.digests.items():
-            digest.update(batch[name])
-        labels = batch[self.label].to_physical().to_numpy()
-        self.lowest = min(self.lowest, labels.min())
-        self.highest = max(self.highest, labels.max())
-        self.rows, self.parts = self.rows + len(batch), self.parts + 1
+        place = self._places(batch)
+        for index, writer in enumerate(self.writers):
+            writer.write(batch.filter(pl.Series(place == index)))
 
-    def close(self, task: str, classes: tuple[str, ...], source: str) -> Dataset:
-        columns = b"".join(digest.digest() for digest in self.digests.values())
-        content_hash = hashlib.sha256(columns).hexdigest()
-        schema = Schema(task, self.features, self.label, classes, self.rows, content_hash, source)
-        schema.write(self.directory / "schema.json")
-        return Dataset(self.directory)
+    def _places(self, batch: pl.DataFrame) -> np.ndarray:
+        """The number of each row's set, (n,)."""
+        if self.time:
+            days = batch[self.time].to_physical().to_numpy()
+            return np.asarray(np.searchsorted(self.bounds, days, side="right"))
+        hashes = shares(batch[name] for name in self.columns)
+        if self.classes:
+            np.maximum.at(self._highest, batch[self.label].to_physical().to_numpy(), hashes)
+        place = (np.searchsorted(self.bounds, hashes, side="right") + 1) % len(self.writers)
+        return np.where(np.isin(hashes, self.pins), 0, place)

@@ -1,5 +1,6 @@
 """Lazy frames from generators of batches, and batches from lazy frames: in order, none lost."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import Empty, Queue
@@ -8,6 +9,8 @@ from threading import Event, Thread
 import polars as pl
 from polars.io.plugins import register_io_source
 
+# What follows names options of Polars that nobody can set here.
+ADVICE = re.compile(r" (?=This error occurred|The current offset|Consider setting|You might want)")
 BATCH_ROWS = 16_384  # Polars reads some 25 batches ahead
 Batches = Iterator[pl.DataFrame]
 
@@ -69,7 +72,7 @@ def stream(rows: pl.LazyFrame, size: int = BATCH_ROWS) -> Batches:
 
 def one_line(error: BaseException) -> str:
     """What Polars says of rows or files that it cannot read, in one line."""
-    text = " ".join(str(error).split()).partition(" This error occurred")[0]
+    text = ADVICE.split(" ".join(str(error).split()))[0]
     if isinstance(error, FileNotFoundError) or "NoSuchBucket" in text:
         return f"no such file, key or bucket ({text[:200]})"
     if "expanded paths were empty" in text:

@@ -103,7 +103,7 @@ def _write_example(exported: Model, data: Dataset, directory: Path) -> None:
             {name: values[0] for name, values in inputs.items()}, data.schema.features
         )
         example = {"instances": [row], "predictions": exported.predict(inputs).tolist()}
-        (directory / EXAMPLE_FILE).write_text(json.dumps(example) + "\n")
+        (directory / EXAMPLE_FILE).write_text(json.dumps(example, allow_nan=False) + "\n")
         return
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from ..dataset import DataError
 from ..streams import one_line
 from . import images
+from .csv_faults import find_fault
 
 FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 FORMATS |= dict.fromkeys(images.SUFFIXES, "images")
@@ -35,13 +36,9 @@ def scan(
     not tell it. CSV columns in `texts` stay text. Raises `DataError` when nothing can be read.
     """
     remote = "://" in path
-    found = [path] if remote else find(path)
-    told = next((kind for name in found if (kind := _format(name))), None)
-    kind = format or told or "parquet"
+    found, kind = _files(path, format)
     if kind == "images":
         return images.scan(Path(path))
-    if told and not format:
-        found = [name for name in found if _format(name) == told]
     options: dict[str, Any] = {"storage_options": PATIENCE if remote else None, "glob": remote}
     keys = [] if found == [path] and not remote else HIVE.findall(found[0])
     try:
@@ -51,7 +48,46 @@ def scan(
         options |= {"hive_partitioning": True if keys else None}
         return _fix_shapes(pl.scan_parquet(found, **options))
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise DataError(f"files {path}: {one_line(error)}") from None
+        text = explain(error, path=path, format=format, separator=separator)
+        raise DataError(f"files {path}: {text}") from None
+
+
+def explain(
+    error: BaseException, *, path: str, format: str | None = None, separator: str = ",", **_: Any
+) -> str:
+    """What Polars could not read in the files that `path` means, in one line: for CSV, where."""
+    if isinstance(error, pl.exceptions.PolarsError):
+        found, kind = _files(path, format)
+        if kind == "csv" and (fault := find_fault(found, separator, str(error))):
+            return fault.removeprefix(f"{path}: ")
+    return one_line(error)
+
+
+def locate(
+    row: int, *, path: str, format: str | None = None, separator: str = ",", **_: Any
+) -> str:
+    """The file that a row of several is in, and its number there, from 1; or "" for one file."""
+    found, kind = _files(path, format)
+    for name in found if len(found) > 1 and kind != "images" else ():
+        if kind == "csv":
+            rows = pl.scan_csv(name, separator=separator, infer_schema=False)
+        else:
+            rows = pl.scan_parquet(name)
+        number = pl.first().count() + pl.first().null_count()
+        count = int(rows.select(number).collect(engine="streaming").item())
+        if row <= count:
+            return f"the first is row {row:,} of {name}"
+        row -= count
+    return ""
+
+
+def _files(path: str, format: str | None) -> tuple[list[str], str]:
+    """The files that a path means, and their format: that of the first one whose name tells it."""
+    found = [path] if "://" in path else find(path)
+    told = next((kind for name in found if (kind := _format(name))), None)
+    if told and not format:
+        found = [name for name in found if _format(name) == told]
+    return found, format or told or "parquet"
 
 
 def find(path: str) -> list[str]:
@@ -82,6 +118,8 @@ def _scan_csv(
     """Rows of CSV files; the keys of `key=value` folders are columns of text, as in the files."""
     options |= {"infer_schema_length": INFER_ROWS}
     header = pl.scan_csv(found, **options).collect_schema()
+    if "\r" in "".join(header):
+        raise DataError(f"files {found[0]}: its lines end in CR alone: write LF or CR LF")
     strings = {name: pl.String for name in header if name in texts}
     if not keys:
         return pl.scan_csv(found, schema_overrides=strings, **options)
