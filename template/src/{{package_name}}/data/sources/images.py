@@ -99,8 +99,8 @@ def _tile(image: Any) -> tuple[Any, ...]:
 
 
 def _see_through(image: Any) -> bool:
-    low, _ = image.convert("RGBA").getchannel("A").getextrema()
-    return low < 255
+    alpha: np.ndarray = np.asarray(image.convert("RGBA").getchannel("A"))
+    return bool((alpha < 255).any())
 
 
 def _alike(path: Path, shape: tuple[int, ...], first: Path) -> np.ndarray:
