@@ -203,7 +203,7 @@ def _load_onnx(path: Path, signature: Signature, threads: int | None) -> Run:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors; they are raised as well
+    options.log_severity_level = 4  # errors are raised
     if threads is not None:
         options.intra_op_num_threads = threads
     try:

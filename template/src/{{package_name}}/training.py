@@ -59,7 +59,7 @@ class Training:
             return [self.summary()]
         return [
             self.summary(),
-            f"the slow road: {self.slow_road}",
+            f"fallback: {self.slow_road}",
             "so it is kept as an MLflow pyfunc, and served by Python: docs/your-own-model.md",
         ]
 

@@ -4,7 +4,7 @@ A leaf a library: `predict(model, features)` and `to_onnx(model, schema)`. A lea
 for a model of its library, which is there because the model is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,8 +16,9 @@ from ..data import Schema
 from .errors import ExportError
 
 # The package of a model's class, or of one that it inherits from, to the leaf that knows it.
-LEAVES = {"keras": "keras", "torch": "torch", "sklearn": "sklearn"}
+LEAVES = {name: name for name in ("keras", "torch", "catboost", "sklearn")}
 Features = Mapping[str, np.ndarray]
+Predict = Callable[[Any, Features], Any]
 
 
 @dataclass(frozen=True)
@@ -35,27 +36,35 @@ class Native:
 
     def predict(self, features: Features) -> np.ndarray:
         """Arrays (n, *shape) by feature → probabilities (n, classes), or numbers (n,)."""
-        raw = self._leaf().predict(self.model, features) if self.leaf else self._call(features)
-        result = np.asarray(raw, np.float32)
-        if not self.schema.classes and result.shape[1:] == (1,):
-            result = result[:, 0]
-        return result
+        return run(self.function(), self.model, features, numbers=not self.schema.classes)
 
-    def write_onnx(self, path: Path) -> None:
-        """Write the model's file, or raise what the exporter raises."""
+    def function(self) -> Predict:
+        """What asks a model of this library."""
+        return self._leaf().predict if self.leaf else call
+
+    def write_onnx(self, path: Path, output: str) -> None:
+        """Write the model's file, whose output has this name, or raise what the exporter raises."""
         import onnx
 
         from .graph import finish
 
         if not self.leaf:
             raise NotImplementedError("no exporter knows its class")
-        onnx.save(finish(self._leaf().to_onnx(self.model, self.schema), self.schema), path)
+        onnx.save(finish(self._leaf().to_onnx(self.model, self.schema), self.schema, output), path)
 
     def _leaf(self) -> Any:
         return import_module(f".{self.leaf}", __package__)
 
-    def _call(self, features: Features) -> Any:
-        return self.model.predict(dict(features))
+
+def call(model: Any, features: Features) -> Any:
+    """Ask a model of no library known here."""
+    return model.predict(dict(features))
+
+
+def run(function: Predict, model: Any, features: Features, *, numbers: bool) -> np.ndarray:
+    """What a leaf's `predict` gives, as the contract has it: `numbers` of a regression are (n,)."""
+    result = np.asarray(function(model, features), np.float32)
+    return result[:, 0] if numbers and result.shape[1:] == (1,) else result
 
 
 def native(model: Any, schema: Schema) -> Native:

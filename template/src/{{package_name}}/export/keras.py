@@ -29,7 +29,10 @@ def to_onnx(model: Any, schema: Schema) -> onnx.ModelProto:
     """A graph with an input for each feature."""
     encoding = encoder(model)
     if encoding is None:
-        return _network(model, list(schema.features))
+        # Several inputs are given by name: the model may have them in another order.
+        names = list(schema.features)
+        inputs = [each.name for each in model.inputs] if len(names) > 1 else names
+        return _network(model, [graph.input_name(names.index(name)) for name in inputs])
     network = _network(last_step(model), [graph.ENCODED])
     return graph.join(encoder_to_onnx(encoding, schema, network), network)
 
@@ -53,14 +56,14 @@ def _name_tensors(tensors: onnx.GraphProto, inputs: list[str]) -> None:
     if len(old) != len(inputs) + 1:
         raise ExportError(
             f"the model takes {len(tensors.input)} inputs and gives {len(tensors.output)} outputs; "
-            f"expected one input for each feature ({', '.join(inputs)}) and one output"
+            f"expected one input for each feature, {len(inputs)}, and one output"
         )
-    names = dict(zip(old, [*inputs, graph.OUTPUT], strict=True)) | {"": ""}  # "": an absent input
+    names = dict(zip(old, [*inputs, graph.OUTPUT], strict=True))
     nested = any(attribute.g.node for node in tensors.node for attribute in node.attribute)
     for node in tensors.node:
         for field in (node.input, node.output):
-            for name in field if not nested else ():  # inner graphs refer to outer names
+            for name in field if not nested else ():  # inner graphs have names of their own
                 names.setdefault(name, f"{node.op_type}_{len(names)}")
-    graph.rename(tensors, names)
+    graph.rename(tensors, lambda name: names.get(name, name))
     tensors.initializer.sort(key=lambda tensor: tensor.name)
     del tensors.value_info[:]

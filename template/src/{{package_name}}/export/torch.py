@@ -37,8 +37,10 @@ def to_onnx(model: Any, schema: Schema) -> onnx.ModelProto:
     encoding = encoder(model)
     if encoding is None:
         rows = {
-            name: torch.zeros((2, *feature.shape), dtype=getattr(torch, feature.dtype))
-            for name, feature in schema.features.items()
+            graph.input_name(index): torch.zeros(
+                (2, *feature.shape), dtype=getattr(torch, feature.dtype)
+            )
+            for index, feature in enumerate(schema.features.values())
         }
         return _network(model, rows)
     width = len(encoding.get_feature_names_out())

@@ -37,8 +37,11 @@ def answer(address: Any, query: str, size: int) -> Iterator[tuple[list[str], Ite
         ):
             batches = cursor.execute(query).fetch_record_batch()
             yield batches.schema.names, _columns(batches, size)
-    except (driver.Error, arrow.ArrowException) as error:
-        raise OSError(str(error)) from None
+    except (OSError, driver.Error, arrow.ArrowException) as error:
+        # SQLite's columns hold anything; its driver has taken the type of the first rows.
+        mismatch = "Type mismatch" in str(error)
+        advice = "; CAST it, or take sqlite:// and declare it" if mismatch else ""
+        raise OSError(f"{error}{advice}") from None
 
 
 def _place(address: Any) -> str:

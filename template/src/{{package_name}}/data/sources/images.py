@@ -1,5 +1,6 @@
 """A folder of pictures: one folder a class, `path/<class>/*.png`, one size for all."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ from ..streams import Batches, lazy
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 BATCH_ROWS = 1_024
-GRAY = ("1", "L")
+GRAY = ("1", "L", "LA", "La")
+READ = (*GRAY, "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
+ORIENTATION = 0x112  # Exif's tag
+DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+DEEP_TILE = re.compile(r"(L|LA|I|RGB|RGBA|RGBX|RGBa|CMYK);(12|16|32)")
 
 
 def files(folder: Path) -> dict[str, list[Path]]:
@@ -48,17 +53,54 @@ def scan(folder: Path) -> pl.LazyFrame:
 
 
 def _read(path: Path, *, color: bool = False) -> np.ndarray:
-    """The pixels of one file: (height, width), or (height, width, 3) where it has colors."""
-    from PIL import Image, UnidentifiedImageError
+    """The pixels of one file, upright: (height, width), or (height, width, 3) where it has colors.
+
+    Eight bits a channel: what has more, or what a picture without a background does not say, is
+    refused.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(path) as image:
-            mode = "L" if image.mode in GRAY and not color else "RGB"
-            return np.asarray(image.convert(mode))
+            _check(image)
+            upright = ImageOps.exif_transpose(image)
+            if upright.has_transparency_data and _see_through(upright):
+                raise DataError("it has transparent pixels: save it on a background, without alpha")
+            gray = image.mode in GRAY and not color
+            return np.asarray(upright.convert("L" if gray else "RGB"))
     except UnidentifiedImageError:
         raise DataError(f"files {path}: no picture that Pillow can read") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"files {path}: {' '.join(str(error).split())}") from None
+    except Image.DecompressionBombError:
+        raise DataError(f"files {path}: more pixels than Pillow reads; make it smaller") from None
+    except Exception as error:  # a damaged file ends in as many ways as there are formats
+        raise DataError(f"files {path}: {' '.join(str(error).split()) or repr(error)}") from None
+
+
+def _check(image: Any) -> None:
+    """Refuse what has no eight bits a channel, or no one picture."""
+    if image.mode in DEEP or any(DEEP_TILE.match(str(part)) for part in _tile(image)):
+        raise DataError(
+            f"more than 8 bits a channel (mode {image.mode}): scale it to 8 bits, or keep the "
+            "numbers as arrays in Parquet files"
+        )
+    if image.mode not in READ:
+        raise DataError(f"mode {image.mode}: convert it to RGB")
+    if image.format == "TIFF" and image.getexif().get(ORIENTATION, 1) > 4:
+        raise DataError("a TIFF that lies on its side, which Pillow reads wrong: save it upright")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":  # a camera's: the others are previews
+        raise DataError(f"it has {frames} frames: keep one of them")
+
+
+def _tile(image: Any) -> tuple[Any, ...]:
+    """How the pixels are coded; Pillow reads colors of 16 bits as if they were of 8."""
+    arguments = image.tile[0].args if image.tile else ()
+    return arguments if isinstance(arguments, tuple) else (arguments,)
+
+
+def _see_through(image: Any) -> bool:
+    alpha: np.ndarray = np.asarray(image.convert("RGBA").getchannel("A"))
+    return bool((alpha < 255).any())
 
 
 def _alike(path: Path, shape: tuple[int, ...], first: Path) -> np.ndarray:

@@ -28,6 +28,9 @@ KINDS: list[tuple[type, pl.DataType]] = [
     (date, pl.Date()),
     (bytes, pl.Binary()),
 ]
+ORDER = [pl.Boolean(), pl.Int64(), pl.Float64(), pl.Date(), pl.Datetime("us")]  # to wider ones
+NUMBERS, DAYS = set(ORDER[:3]), set(ORDER[3:])
+ERRORS = (KeyError, TypeError, ValueError, OverflowError, pl.exceptions.PolarsError)
 BATCH_ROWS = 16_384
 TIMEOUT = {"connect_timeout": "10"}  # seconds, for the drivers that know it by this name
 TIMED = ("psycopg", "psycopg2", "pymysql", "mysqldb", "postgresql")  # the last one is ADBC's
@@ -47,7 +50,7 @@ def scan(
     """The rows of `query`, or of a whole `table` ("name" or "schema.name"), read in batches.
 
     `url` is one of SQLAlchemy, or `adbc+NAME://host/database` for a driver of ADBC; `user` and
-    `password` complete it. `dtypes` names the types of columns without a value in the first batch.
+    `password` complete it. `dtypes` names types of columns, for those whose values do not tell it.
     Rows come in the database's order: `ORDER BY` in the query makes it a fixed one.
     Raises `DataError`; no message of it holds a password.
     """
@@ -164,16 +167,38 @@ def _refuse_missing_file(address: Any) -> None:
 
 
 def _kind(name: str, values: Sequence[Any], declared: pl.DataType | None) -> pl.DataType:
-    """The type of a column: that of its first value, or the declared one where there is none."""
-    value = next((value for value in values if value is not None), None)
-    if value is not None:
-        return next((kind for python, kind in KINDS if isinstance(value, python)), pl.String())
-    if declared is None:
+    """The type of a column, by the values of the first batch and the declared type.
+
+    In SQLite values have types, and columns have none: whole numbers, others and texts may be in
+    one. Numbers of a column become floats if one is; a text among them needs a declared type.
+    """
+    found = [_of(value) for value in values if value is not None]
+    kinds = set(found)
+    if not found and declared is None:
         raise DataError(
             f"column {name!r} has no value in the first {len(values):,} rows, so its type is "
             "not known; declare it in data.columns"
         )
-    if declared.is_integer():
+    if declared is not None:
+        if not found:
+            return _wide(declared)
+        if declared == pl.String() or (pl.String() in kinds and len(kinds) > 1):
+            return pl.String()
+        if kinds <= NUMBERS and declared.is_float():
+            return pl.Float64()
+        if kinds == {pl.Int64()} and declared == pl.UInt64():
+            return declared
+    together = kinds <= NUMBERS or kinds <= DAYS
+    return max(kinds, key=ORDER.index) if together else found[0]
+
+
+def _of(value: Any) -> pl.DataType:
+    return next((kind for python, kind in KINDS if isinstance(value, python)), pl.String())
+
+
+def _wide(declared: pl.DataType) -> pl.DataType:
+    """What holds all values of a declared type, and those that it is checked for."""
+    if declared.is_integer() and declared != pl.UInt64():
         return pl.Int64()
     return pl.Float64() if declared.is_float() else declared
 
@@ -182,25 +207,59 @@ def _series(
     name: str, values: Sequence[Any], kinds: Mapping[str, pl.DataType], done: int
 ) -> pl.Series:
     kind = kinds[name]
-    convert = {pl.String(): str, pl.Float64(): float}.get(kind)
     try:
-        if convert:
-            values = tuple(None if value is None else convert(value) for value in values)
-        series = pl.Series(name, values, dtype=kind)
-    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-        row = next(index for index, value in enumerate(values) if not _fits(value, kind))
-        raise DataError(
-            f"column {name!r}: {values[row]!r} in row {done + row + 1} is no "
-            f"{str(kind).lower()}, as the values before are; CAST it in the query"
-        ) from None
+        if kind in (pl.String(), pl.Float64()):  # many Python types are these
+            series = _converted(name, values, kind)
+        else:
+            series = pl.Series(name, values, dtype=kind)
+    except ERRORS:
+        try:
+            series = _converted(name, values, kind)
+        except ERRORS:
+            row = next(index for index, value in enumerate(values) if not _fits(value, kind))
+            raise DataError(
+                f"column {name!r}: {values[row]!r} in row {done + row + 1} is no "
+                f"{str(kind).lower()}, as the values before are; declare another dtype in "
+                "data.columns, or CAST it in the query"
+            ) from None
     if isinstance(series.dtype, pl.Datetime) and series.dtype.time_zone:  # the session's
         return series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     return series
 
 
+def _converted(name: str, values: Sequence[Any], kind: pl.DataType) -> pl.Series:
+    convert = CONVERT.get(kind, bytes)
+    return pl.Series(
+        name, [None if value is None else convert(value) for value in values], dtype=kind
+    )
+
+
 def _fits(value: Any, kind: pl.DataType) -> bool:
     try:
-        pl.Series([value], dtype=kind)
-    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        _converted("", [value], kind)
+    except ERRORS:
         return False
     return True
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(float(value) if isinstance(value, Decimal) else value)
+
+
+def _whole(value: Any) -> int:
+    if int(value) != value:
+        raise ValueError
+    return int(value)
+
+
+CONVERT: dict[pl.DataType, Callable[[Any], Any]] = {
+    pl.String(): _text,
+    pl.Float64(): float,
+    pl.Int64(): _whole,
+    pl.UInt64(): _whole,
+    pl.Boolean(): lambda value: {0: False, 1: True}[value],
+    pl.Date(): lambda value: date.fromisoformat(str(value)),
+    pl.Datetime("us"): lambda value: datetime.fromisoformat(str(value)),
+}
