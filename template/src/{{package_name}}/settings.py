@@ -358,8 +358,10 @@ class Serving(Section):
     """What answers requests, and the folder it reads models from. See docs/serving.md.
 
     `threads` is how many cores one prediction uses; by default one, or all if the model is slow.
-    A request may take `timeout_seconds` and have `max_body_mb`; with `max_waiting` predictions
-    under way, one more is sent away. Without a `store`, a deployment is the champion's alias alone.
+    A request may take `timeout_seconds` and have `max_body_mb` and `max_rows`. A worker has at most
+    `max_waiting` predictions under way, `max_bodies_mb` of large requests in memory, and
+    `max_connections`, of which one that is idle lives `keep_alive_seconds`. Without a `store`, a
+    deployment is the champion's alias alone.
     """
 
     store: Path | None = None
@@ -370,6 +372,10 @@ class Serving(Section):
     max_body_mb: Annotated[float, Field(gt=0)] = 16
     timeout_seconds: Annotated[float, Field(gt=0)] = 30
     max_waiting: Annotated[int, Field(ge=1)] = 64
+    max_rows: Annotated[int, Field(ge=1)] = 100_000
+    max_bodies_mb: Annotated[float, Field(gt=0)] = 64
+    max_connections: Annotated[int, Field(ge=1)] = 1000
+    keep_alive_seconds: Annotated[int, Field(ge=1)] = 75  # proxies keep theirs for 60
     poll_seconds: Annotated[float, Field(gt=0)] = 0.5  # until a deployment is seen
     batching: Batching = Batching()
     log_requests: bool = False

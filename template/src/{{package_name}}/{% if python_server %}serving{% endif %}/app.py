@@ -23,14 +23,15 @@ from ..model import ModelError
 from ..settings import Serving
 from . import openapi, v1, v2
 from .holder import Holder, Served
-from .http import Requests, fail, read_body, refuse, reply
+from .http import LARGE_BODY, Bodies, Requests, fail, refuse, reply, send_all
 from .metrics import Metrics
-from .values import RequestError
-from .work import Inputs, Predict, Work, Write
+from .values import RequestError, cut
+from .work import Predict, Slices, Work, Write
 
 log = logging.getLogger(__name__)
 
-Read = Callable[[Served, Scope, bytes], tuple[Inputs, Write]]
+Read = Callable[[Served, Scope, bytes], tuple[Slices, Write]]
+DIGITS = 15  # of a number of bytes; Python reads no more than 4,300
 PAGE = Path(__file__).with_name("docs.html")
 
 
@@ -50,14 +51,14 @@ def create_app(
 
     def find(model: str, version: str | None = None) -> Served:
         if model.removesuffix(":predict") != name:
-            raise HTTPException(404, f"there is no model {model!r} here, only {name!r}")
+            raise HTTPException(404, f"there is no model {cut(model)!r} here, only {name!r}")
         if model != name:
             raise HTTPException(405, "Method Not Allowed", {"Allow": "POST"})
         if holder.current is None:
             raise HTTPException(503, "no model is loaded yet", {"Retry-After": "1"})
         if version not in (None, holder.current.version):
             there = holder.current.version
-            raise HTTPException(404, f"version {version!r} is not in service, {there!r} is")
+            raise HTTPException(404, f"version {cut(version)!r} is not in service, {there!r} is")
         return holder.current
 
     def asked(request: Request) -> Served:
@@ -114,7 +115,7 @@ def create_app(
     def post(path: str, read: Read) -> Route:
         return Route(path, Infer(find, read, work, metrics, serving), methods=["POST"])
 
-    def read_v2(served: Served, scope: Scope, body: bytes) -> tuple[Inputs, Write]:
+    def read_v2(served: Served, scope: Scope, body: bytes) -> tuple[Slices, Write]:
         return exchange_v2(name, served, scope, body)
 
     app = Starlette(
@@ -162,25 +163,31 @@ class Infer:
         self._read = read
         self._work = work
         self._metrics = metrics
-        self._body_limit = int(serving.max_body_mb * 2**20)
-        self._body_seconds = serving.timeout_seconds
+        limit, total = int(serving.max_body_mb * 2**20), int(serving.max_bodies_mb * 2**20)
+        self._bodies = Bodies(limit, serving.timeout_seconds, total)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = time.perf_counter()
         code = 500
+        body = answer = b""
         try:
-            response = await self._answer(scope, receive)
-            code = response.status_code
-        except HTTPException as error:
-            code = error.status_code
-            raise
+            try:
+                served = self._find(**scope["path_params"])
+                body = await self._bodies.read(scope, receive)
+                response = await self._answer(served, scope, body)
+                code = response.status_code
+            except HTTPException as error:
+                code = error.status_code
+                raise
+            finally:
+                self._metrics.observe(code, time.perf_counter() - start)
+            answer = bytes(response.body)
+            self._bodies.hold(answer)
+            await send_all(response, scope, receive, send)
         finally:
-            self._metrics.observe(code, time.perf_counter() - start)
-        await response(scope, receive, send)
+            self._bodies.release(body, answer)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
-        served = self._find(**scope["path_params"])
-        body = await read_body(scope, receive, self._body_limit, self._body_seconds)
+    async def _answer(self, served: Served, scope: Scope, body: bytes) -> Response:
         try:
             content, headers = await self._work(
                 served, lambda: self._read(served, scope, body), len(body)
@@ -193,13 +200,14 @@ class Infer:
         return Response(content, headers={**headers, "X-Model-Version": served.version})
 
 
-def exchange_v1(served: Served, scope: Scope, body: bytes) -> tuple[Inputs, Write]:
+def exchange_v1(served: Served, scope: Scope, body: bytes) -> tuple[Slices, Write]:
     """What a V1 request asks, and how its answer is written."""
     headers = {"Content-Type": "application/json"}
-    return served.v1(body), lambda predictions: (v1.encode(predictions), headers)
+    slices = [served.v1(body)] if len(body) <= LARGE_BODY else served.v1.slices(body)
+    return slices, lambda predictions: (v1.encode(predictions), headers)
 
 
-def exchange_v2(name: str, served: Served, scope: Scope, body: bytes) -> tuple[Inputs, Write]:
+def exchange_v2(name: str, served: Served, scope: Scope, body: bytes) -> tuple[Slices, Write]:
     """What a V2 request asks, and how its answer is written."""
     inputs, request = served.v2(body, _json_bytes(scope))
     output = served.model.signature.output
@@ -211,14 +219,14 @@ def exchange_v2(name: str, served: Served, scope: Scope, body: bytes) -> tuple[I
         binary = {"Content-Type": "application/octet-stream", v2.HEADER_LENGTH.decode(): str(head)}
         return content, binary
 
-    return inputs, write
+    return [inputs], write
 
 
 def _json_bytes(scope: Scope) -> int | None:
     """How much of a V2 body is JSON, where the header says so."""
     for key, value in scope["headers"]:
         if key == v2.HEADER_LENGTH:
-            if not value.isdigit():
+            if not value.isdigit() or len(value) > DIGITS:
                 raise RequestError("Inference-Header-Content-Length: expected a number of bytes")
             return int(value)
     return None

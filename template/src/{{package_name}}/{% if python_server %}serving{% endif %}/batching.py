@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -71,9 +72,11 @@ class Batcher:
             self._open = None
         task = asyncio.create_task(self._run(batch))
         self._running.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, batch))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, batch: _Batch, task: asyncio.Task[None]) -> None:
+        for _, future in batch.requests:  # however it ended, nobody waits any more
+            _settle(future, ModelError("the prediction was given up"))
         self._running.discard(task)
         if self._open:
             self._start(self._open)
@@ -83,14 +86,14 @@ class Batcher:
         predict = batch.served.model.predict
         try:
             whole = await loop.run_in_executor(self._pool, predict, batch.inputs())
-        except ModelError as error:
+        except Exception as error:
             if len(batch.requests) == 1:
                 _settle(batch.requests[0][1], error)
                 return
             for inputs, future in batch.requests:  # each alone: only its own rows fail a request
                 try:
                     _settle(future, await loop.run_in_executor(self._pool, predict, inputs))
-                except ModelError as own:
+                except Exception as own:
                     _settle(future, own)
             return
         place = 0
@@ -100,11 +103,11 @@ class Batcher:
             place += rows
 
 
-def _settle(future: asyncio.Future[np.ndarray], result: np.ndarray | ModelError) -> None:
+def _settle(future: asyncio.Future[np.ndarray], result: np.ndarray | Exception) -> None:
     """Hand over a result, unless the request was given up."""
     if future.done():
         return
-    if isinstance(result, ModelError):
+    if isinstance(result, Exception):
         future.set_exception(result)
     else:
         future.set_result(result)

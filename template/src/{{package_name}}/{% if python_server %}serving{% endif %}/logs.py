@@ -9,8 +9,19 @@ import msgspec
 
 from .http import REQUEST_ID
 
+LONGEST_TRACEBACK = 8000
 
-class JsonFormatter(logging.Formatter):
+
+class LineFormatter(logging.Formatter):
+    """A line for people, and behind it what was raised, if that is not endless."""
+
+    def formatException(self, ei: Any) -> str:
+        text = super().formatException(ei)
+        half = LONGEST_TRACEBACK // 2
+        return text if len(text) <= 2 * half else f"{text[:half]}\n...\n{text[-half:]}"
+
+
+class JsonFormatter(LineFormatter):
     """`{"time", "level", "message"}`, and `request_id` and more where a request is the reason."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -29,7 +40,7 @@ class JsonFormatter(logging.Formatter):
 
 def config() -> dict[str, Any]:
     """The configuration for `logging.config.dictConfig`."""
-    people = {"format": "%(asctime)s %(levelname)s %(message)s"}
+    people = {"()": LineFormatter, "fmt": "%(asctime)s %(levelname)s %(message)s"}
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -7,7 +7,7 @@ https://www.tensorflow.org/tfx/serving/api_rest, https://kserve.github.io/websit
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -21,6 +21,7 @@ from .values import (
     check_finite,
     cut,
     explain_value,
+    explained,
     fits,
     json_type,
     parse_float,
@@ -29,6 +30,8 @@ from .values import (
 )
 
 SOME = 6  # names of inputs, in a message
+SLICE_ROWS = 1024
+SLICE_BYTES = 256 * 1024
 
 
 class Decoder:
@@ -58,19 +61,40 @@ class Decoder:
         instances = Annotated[list[item], msgspec.Meta(min_length=1)]  # type: ignore[valid-type]
         body = msgspec.defstruct("Body", [("instances", instances)])
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
+        raw = Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1)]
+        body = msgspec.defstruct("RawBody", [("instances", raw)])
+        self._raw: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
 
-    def __call__(self, body: bytes) -> dict[str, np.ndarray]:
-        """One array of shape (n, *shape) for each input, or RequestError."""
+    def __call__(self, body: bytes, first: int = 0) -> dict[str, np.ndarray]:
+        """One array of shape (n, *shape) for each input, or RequestError.
+
+        `first` is the number that messages give the first instance.
+        """
         try:
             rows = self._decoder.decode(body).instances
             if self._detour:
                 rows = [msgspec.convert(self._renamed(row), self._instance) for row in rows]
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise RequestError(self._explain(body) or f"the body: {error}") from error
+        except (ValueError, RecursionError) as error:
+            other = f"the body: {cut(str(error), 120)}"
+            raise explained(lambda: self._explain(body, first), other) from error
         return {
-            tensor.name: to_array(tensor, column, _place(tensor.name))
+            tensor.name: to_array(tensor, column, _place(tensor.name, first))
             for tensor, column in zip(self._inputs, self._columns(rows), strict=True)
         }
+
+    def slices(self, body: bytes) -> Iterator[dict[str, np.ndarray]]:
+        """The same for a large body, some rows at a time.
+
+        Read at once, it would take twenty times its size in memory, and hold up every thread.
+        """
+        try:
+            rows = self._raw.decode(body).instances
+        except (ValueError, RecursionError) as error:
+            raise RequestError(f"the body: {cut(str(error), 120)}") from error
+        step = max(1, min(SLICE_ROWS, len(rows) * SLICE_BYTES // len(body)))
+        for first in range(0, len(rows), step):
+            part = b",".join(rows[first : first + step])
+            yield self(b'{"instances":[%b]}' % part, first)
 
     def _columns(self, rows: list[Any]) -> Iterable[Sequence[Any]]:
         """The values of each input in turn."""
@@ -85,12 +109,10 @@ class Decoder:
             return {self._fields.get(name, ""): value for name, value in instance.items()}
         return instance
 
-    def _explain(self, body: bytes) -> str | None:
+    def _explain(self, body: bytes, first: int) -> str | None:
         """Why the typed decoder refused this body, in terms of the request's own fields."""
         try:
             request = json.loads(body.decode(), parse_constant=Unfit, parse_float=parse_float)
-        except RecursionError:
-            return "the body is nested too deeply"
         except ValueError as error:
             return f"the body is not JSON: {error}"
         if not isinstance(request, dict) or "instances" not in request:
@@ -98,7 +120,7 @@ class Decoder:
         instances = request["instances"]
         if not isinstance(instances, list) or not instances:
             return f"instances: expected a list of at least one instance, got {show(instances)}"
-        for index, instance in enumerate(instances):
+        for index, instance in enumerate(instances, first):
             if not fits(self._renamed(instance), self._instance):
                 return self._explain_instance(f"instances[{index}]", instance)
         return None
@@ -126,11 +148,13 @@ def encode(predictions: np.ndarray) -> bytes:
     Raises ModelError for what JSON cannot hold.
     """
     check_finite(predictions)
-    return msgspec.json.encode({"predictions": predictions.tolist()})
+    slices = range(0, len(predictions), SLICE_ROWS)  # so that no other thread waits for long
+    parts = [msgspec.json.encode(predictions[at : at + SLICE_ROWS].tolist()) for at in slices]
+    return b'{"predictions":[%b]}' % b",".join(part[1:-1] for part in parts)
 
 
-def _place(name: str) -> Callable[[int], str]:
-    return lambda row: f"instances[{row}].{name}"
+def _place(name: str, first: int) -> Callable[[int], str]:
+    return lambda row: f"instances[{first + row}].{name}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -18,11 +18,13 @@ import numpy as np
 
 from ..model import Signature, Tensor
 from .values import (
+    LONGEST,
     RequestError,
     check_finite,
     cut,
     expected,
     explain_value,
+    explained,
     fits,
     json_type,
     show,
@@ -44,7 +46,8 @@ DATATYPES = {
     "string": "BYTES",
 }
 HEADER_LENGTH = b"inference-header-content-length"
-Size = Annotated[int, msgspec.Meta(ge=0)]
+Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+LARGE = 2**20  # bytes that are not read a second time to say what is wrong
 
 
 class _Parameters(msgspec.Struct, frozen=True):
@@ -70,7 +73,7 @@ class InferRequest(msgspec.Struct):
     """The JSON of a request; other keys are ignored."""
 
     inputs: list[_Input]
-    id: str | None = None
+    id: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
     outputs: list[_Output] = []
     parameters: _Parameters = _Parameters()
 
@@ -127,7 +130,7 @@ class Decoder:
                 raise RequestError(f"inputs.{name}: missing")
         rows = {name: len(array) for name, array in arrays.items()}
         if len(set(rows.values())) > 1:
-            raise RequestError(f"inputs: expected as many rows in each, got {rows}")
+            raise RequestError(f"inputs: expected as many rows in each, got {cut(str(rows), 200)}")
         return arrays, request
 
     def _read(self, body: bytes) -> InferRequest:
@@ -136,7 +139,9 @@ class Decoder:
         except msgspec.ValidationError as error:
             message, _, where = str(error).partition(" - at `$.")
             raise RequestError(f"{where.rstrip('`') or 'the body'}: {message}") from error
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except RecursionError as error:
+            raise RequestError("the body is nested too deeply") from error
+        except ValueError as error:
             raise RequestError(f"the body is not JSON: {error}") from error
         if any(output.name != self._output for output in request.outputs[:1]):
             name = cut(request.outputs[0].name)
@@ -159,9 +164,8 @@ class Decoder:
         shape = list(tensor.shape)
         if given.shape[1:] != shape and not (given.shape[1:] == [1] and not shape):
             wanted = ", ".join(map(str, ["n", *shape]))
-            raise RequestError(
-                f"inputs.{tensor.name}.shape: expected [{wanted}], got {given.shape}"
-            )
+            got = cut(str(given.shape[:LONGEST]))
+            raise RequestError(f"inputs.{tensor.name}.shape: expected [{wanted}], got {got}")
         if not given.shape or not given.shape[0]:
             raise RequestError(f"inputs.{tensor.name}.shape: expected at least one instance")
         return tensor
@@ -182,8 +186,9 @@ class Decoder:
                 values = msgspec.json.decode(text, type=list[json_type(shaped)])  # type: ignore[misc]
             else:
                 values = decoders[tensor.name].decode(text)
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise RequestError(_explain(where, shaped, text, nested)) from error
+        except (ValueError, RecursionError) as error:
+            other = f"{where}: {cut(str(error), 120)}"
+            raise explained(lambda: _explain(where, shaped, text, nested), other) from error
         size = given.shape[0] if nested else math.prod(given.shape)
         if len(values) != size:
             raise RequestError(
@@ -290,11 +295,13 @@ def _to_bytes(array: np.ndarray) -> bytes:
     return b"".join(struct.pack("<I", len(text)) + text for text in texts)
 
 
-def _explain(where: str, tensor: Tensor, text: bytes, nested: bool) -> str:
+def _explain(where: str, tensor: Tensor, text: bytes, nested: bool) -> str | None:
     """Why the typed decoder refused these values."""
+    if len(text) > LARGE:
+        return None
     try:
         values: Sequence[Any] = json.loads(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return f"{where}: missing" if not text else f"{where}: is not JSON"
     if not isinstance(values, list):
         return f"{where}: expected a list, got {show(values)}"

@@ -28,6 +28,16 @@ class RequestError(Exception):
     """A request the protocol refuses; the message names the field."""
 
 
+def explained(explain: Callable[[], str | None], otherwise: str) -> RequestError:
+    """The refusal that `explain` words, if it can: it reads what no decoder took a second time."""
+    try:
+        return RequestError(explain() or otherwise)
+    except RecursionError:
+        return RequestError("the body is nested too deeply")
+    except ValueError:  # such as half of a surrogate pair
+        return RequestError(otherwise)
+
+
 def check_finite(predictions: np.ndarray) -> None:
     """Raise ModelError for NaN and infinity: JSON has neither, and null would hide the fault."""
     if predictions.dtype.kind == "f" and not np.isfinite(predictions).all():
@@ -80,7 +90,7 @@ def fits(value: Any, type_: Any) -> bool:
     """Whether msgspec takes the value for this type."""
     try:
         msgspec.convert(value, type_)
-    except msgspec.ValidationError:
+    except (ValueError, RecursionError):  # half of a surrogate pair; lists in lists
         return False
     return True
 
@@ -92,7 +102,7 @@ def explain_value(where: str, tensor: Tensor, value: Any) -> str | None:
     except ValueError:
         return f"{where}: expected shape {list(tensor.shape)}, got rows of different lengths"
     if shape != tensor.shape:
-        got = list(shape) if shape else show(value)
+        got = cut(str(list(shape))) if shape else show(value)
         return f"{where}: expected shape {list(tensor.shape)}, got {got}"
     scalar = json_type(replace(tensor, shape=()))
     for index in np.ndindex(shape):
@@ -140,6 +150,12 @@ def show(value: Any) -> str:
     return cut(value.text if isinstance(value, Unfit) else json.dumps(value))
 
 
-def cut(text: str) -> str:
-    """A text, or its beginning."""
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+def cut(text: str, longest: int = LONGEST) -> str:
+    """A text that anybody may have sent, for a message or the log: its beginning, on one line.
+
+    What is not printable, such as a line break or half of a surrogate pair, is escaped.
+    """
+    start = text if len(text) <= longest else f"{text[: longest - 3]}..."
+    if start.isprintable():
+        return start
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in start)
