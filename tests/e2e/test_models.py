@@ -43,8 +43,12 @@ def answers(project: Project, instances: list[object]) -> list[object]:
     [
         ("torch_project", ""),
         ("table_project", ""),
-        # BentoML's server, and Kubeflow
-        ("number_project", "tests/serving tests/conformance tests/cluster tests/targets"),
+        # BentoML's server, Kubeflow, and the gate of numbers
+        (
+            "number_project",
+            "tests/serving tests/conformance tests/cluster"
+            " tests/pipelines/test_components.py tests/pipelines/test_gate_holds.py",
+        ),
     ],
 )
 def test_it_checks_itself(name: str, more: str, request: pytest.FixtureRequest) -> None:
