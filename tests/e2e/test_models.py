@@ -136,7 +136,7 @@ def test_no_slug_can_hide_an_installed_module(
     framework: str, request: pytest.FixtureRequest
 ) -> None:
     installed = names.installed(request.getfixturevalue(SET_UP[framework][0]).path)
-    assert not installed - names.known(), f"write them down: {names.__doc__}"
+    assert not installed - names.known(), "write them down: nox -s names"
 
 
 OTHERS = [
