@@ -141,6 +141,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def names(session: nox.Session) -> None:
+    """Write the names that a project's slug may not be, from what is resolved and installed."""
+    install(session, "demo")
+    session.run("python", "-m", "blueprint.names", env=ENV | {"PYTHONPATH": "tests"})
+
+
+@nox.session(python=PYTHON)
 def tutorial(session: nox.Session) -> None:
     """Run the tutorial as its reader does (minutes); `-- --write` mends what it shows."""
     install(session, "demo")

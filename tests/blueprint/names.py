@@ -1,6 +1,6 @@
 """`questions/names.yml`: the names that something in a project has already, so that no slug is one.
 
-`python -m blueprint.names` writes it (minutes): from what the dependencies resolve to, from the
+`nox -s names` writes it (minutes): from what the dependencies resolve to, from the
 modules that are installed then, and from the project's own tests. Where a name is missing, the
 tests say so: `test_the_dependencies_resolve`, and tests/e2e for modules.
 """
@@ -21,7 +21,7 @@ from blueprint.project import environment
 FILE = questions.FOLDER / "names.yml"
 HEAD = """\
 # Names that are taken in a project: by what its dependencies resolve to, as packages and modules,
-# and by its own tests. Written by `PYTHONPATH=tests python -m blueprint.names`, not by hand.
+# and by its own tests. Written by `nox -s names`, not by hand.
 taken_names:
   type: yaml
   when: false

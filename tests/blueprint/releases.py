@@ -36,9 +36,18 @@ def load() -> list[Release]:
 
 
 def coming() -> str:
-    """The tag under which tests release the working tree: the next minor version."""
-    major, minor, _ = load()[-1].version.split(".")
-    return f"v{major}.{int(minor) + 1}.0"
+    """The tag under which tests release the working tree: the next patch, or the version that it
+    already has a migration to.
+    """
+    major, minor, patch = numbers(load()[-1].version)
+    migrations = re.findall(r"^  - version: v([\d.]+)$", (ROOT / "copier.yml").read_text(), re.M)
+    newest = max([(major, minor, patch + 1), *map(numbers, migrations)])
+    return "v" + ".".join(map(str, newest))
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """A version as one that compares."""
+    return tuple(int(part) for part in version.split("."))
 
 
 def history(directory: Path) -> Path:
@@ -73,7 +82,7 @@ def prepare(version: str) -> str:
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
         raise ValueError(f"{version}: a version is three numbers, like 1.4.0")
     last = load()[-1].version
-    if [int(part) for part in version.split(".")] <= [int(part) for part in last.split(".")]:
+    if numbers(version) <= numbers(last):
         raise ValueError(f"{version}: the last release is {last}, the next one comes after it")
     if git(ROOT, "status", "--porcelain"):
         raise ValueError("commit or stash first: a release is what is committed")

@@ -43,8 +43,12 @@ def answers(project: Project, instances: list[object]) -> list[object]:
     [
         ("torch_project", ""),
         ("table_project", ""),
-        # BentoML's server, and Kubeflow
-        ("number_project", "tests/serving tests/conformance tests/cluster tests/targets"),
+        # BentoML's server, Kubeflow, and the gate of numbers
+        (
+            "number_project",
+            "tests/serving tests/conformance tests/cluster"
+            " tests/pipelines/test_components.py tests/pipelines/test_gate_holds.py",
+        ),
     ],
 )
 def test_it_checks_itself(name: str, more: str, request: pytest.FixtureRequest) -> None:
@@ -132,7 +136,7 @@ def test_no_slug_can_hide_an_installed_module(
     framework: str, request: pytest.FixtureRequest
 ) -> None:
     installed = names.installed(request.getfixturevalue(SET_UP[framework][0]).path)
-    assert not installed - names.known(), f"write them down: {names.__doc__}"
+    assert not installed - names.known(), "write them down: nox -s names"
 
 
 OTHERS = [

@@ -1,4 +1,5 @@
-"""The project with the other choices, in short: scikit-learn, and Fashion-MNIST from a mirror.
+"""The project with the other choices, in short: scikit-learn, and Fashion-MNIST from a mirror. Its
+own tests are those of others: test_models.py.
 
 The mirror is a real HTTP server on this machine. Its files have Fashion-MNIST's names and format,
 and hold the digits that come with scikit-learn, enlarged to 28 × 28 pixels.
@@ -16,7 +17,7 @@ import pytest
 import yaml
 
 from blueprint.project import Project, environment
-from blueprint.runs import OWN_TESTS, champion, post
+from blueprint.runs import champion, post
 
 FILES = """
 import gzip, hashlib, json, pathlib, struct, sys
@@ -57,11 +58,6 @@ def mirrored(other_project: Project, tmp_path_factory: pytest.TempPathFactory) -
     file.write_text(text)
     server.shutdown()
     server.server_close()
-
-
-def test_it_checks_itself(other_project: Project) -> None:
-    other_project.make("lint")
-    other_project.make("test", f"ARGS={OWN_TESTS}")
 
 
 def test_it_trains_serves_and_answers(mirrored: Project) -> None:

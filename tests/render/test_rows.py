@@ -194,7 +194,7 @@ def test_the_dependencies_resolve(project: Path, tmp_path: Path) -> None:
         (tmp_path / "pyproject.toml").write_text(text)
         run(tmp_path, "uv", "lock", "--quiet")
         taken = names.locked(tmp_path) | names.own(project)
-        assert not taken - names.known(), f"write them down: {names.__doc__}"
+        assert not taken - names.known(), "write them down: nox -s names"
 
 
 def test_what_ci_reads_is_sound(row: dict[str, Any], project: Path) -> None:

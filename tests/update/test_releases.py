@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from blueprint import owners, releases, rendering
+from blueprint.matrix import HARD_TEXT
 from blueprint.releases import Release
 from blueprint.rendering import commit, git, render
 
@@ -20,18 +21,13 @@ TABLES = {"task": "tabular-regression", "framework": "xgboost", "data_source": "
 SETS: list[tuple[str, dict[str, Any]]] = [
     ("0.1.0", {}),
     ("0.1.0", {"framework": "sklearn", "data_source": "fashion-mnist", "ci": "none"}),
-    ("0.1.0", {"license": "MIT", "python_version": "3.13", "project_name": "A Sorter of Garments"}),
+    ("0.1.0", {"license": "MIT", "python_version": "3.13", **HARD_TEXT, "project_slug": "a-sorter"}),
     ("0.2.0", TABLES),
     ("0.3.0", {**TABLES, "platform": "kubeflow", "serving_runtime": "bentoml"}),
     ("0.3.0", {"serving_runtime": "tf-serving"}),
+    ("0.4.0", {"framework": "sklearn", "ci": "gitlab"}),
 ]
-
-
-def version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))
-
-
-# For the default run: each release, each set of answers, each kind of edit.
+# For the default run: each set of answers, most kinds of edit, the first release and the last.
 QUICK = {
     ("0.1.0", 0, "leave_it"),
     ("0.1.0", 1, "everything"),
@@ -39,6 +35,7 @@ QUICK = {
     ("0.2.0", 3, "everything"),
     ("0.3.0", 4, "leave_it"),
     ("0.3.0", 5, "everything"),
+    (releases.load()[-1].version, 6, "everything"),
 }
 CASES = [
     pytest.param(
@@ -50,7 +47,7 @@ CASES = [
     )
     for release in releases.load()
     for number, (since, answers) in enumerate(SETS)
-    if version(since) <= version(release.version)
+    if releases.numbers(since) <= releases.numbers(release.version)
     for scenario in [*owners.SCENARIOS, owners.everything]
 ]
 
