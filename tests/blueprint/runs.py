@@ -69,15 +69,21 @@ def refused(project: Project, *arguments: str, timeout: float = 60) -> str:
     return errors[0]
 
 
-def kill_after(project: Project, word: str, process: subprocess.Popen[str], log: Path) -> None:
+def kill_after(
+    project: Project,
+    word: str,
+    process: subprocess.Popen[str],
+    log: Path,
+    number: signal.Signals = signal.SIGKILL,
+) -> None:
     """Kill a started `make` and its children, without warning, once `word` is in its log."""
     end = time.monotonic() + 120
     while word not in log.read_text():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < end, log.read_text()
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    os.killpg(process.pid, number)
+    process.wait(60)
 
 
 class Load:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -362,6 +363,15 @@ def test_a_killed_run_loses_nothing(step: str, trained: Project, tmp_path: Path)
     assert re.search(
         rf"\b{version}\b.*champion|champion.*\b{version}\b", trained.make("models").stdout
     )
+
+
+def test_a_run_that_is_stopped_says_what_is_left(trained: Project, tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    process = trained.start("run", "ARGS=--no-cache", log=log)
+    kill_after(trained, "load_data", process, log, signal.SIGINT)
+    text = log.read_text()
+    assert "stopped in load_data: nothing was registered or deployed" in text
+    assert "Traceback" not in text
 
 
 def test_clean_leaves_a_project_that_starts_anew(trained: Project) -> None:

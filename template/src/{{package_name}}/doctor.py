@@ -59,14 +59,18 @@ def _tool(name: str, advice: str) -> str:
 def _git() -> str:
     """The commit: runs record it, images are named by it, and an upgrade starts from it."""
     _tool("git", "install git: runs record the commit")
-    for question, problem in (
-        (["rev-parse", "--git-dir"], "no git repository, so runs record no commit: `git init`, then"),
-        (["rev-parse", "--verify", "HEAD"], "nothing is committed yet, so runs record no commit:"),
-    ):
-        done = subprocess.run(["git", *question], capture_output=True, text=True)
-        if done.returncode:
-            raise UserError(f"{problem} `git add -A && git commit -m \"The start\"`")
-    return f"commit {done.stdout[:12]}"
+    first = '`git add -A && git commit -m "The start"`, so that runs have a commit to record'
+    if not _asked_git("rev-parse", "--git-dir"):
+        raise UserError(f"no git repository: `git init`, then {first}")
+    commit = _asked_git("rev-parse", "--verify", "--short", "HEAD")
+    if not commit:
+        raise UserError(f"nothing is committed yet: {first}")
+    return f"commit {commit}"
+
+
+def _asked_git(*question: str) -> str:
+    done = subprocess.run(["git", *question], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _disk() -> str:

@@ -697,7 +697,10 @@ class Argument(NamedTuple):
 def arguments() -> dict[str, Argument]:
     """The keyword arguments of `train_model` in steps/train.py. Read from the source: importing it
     would load the framework."""
-    source = ast.parse(TRAIN.read_text()) if TRAIN.exists() else ast.Module([], [])
+    try:
+        source = ast.parse(TRAIN.read_text()) if TRAIN.exists() else ast.Module([], [])
+    except SyntaxError as error:
+        raise SettingsError(f"steps/train.py, line {error.lineno}: {error.msg}") from None
     found = {}
     for node in source.body:
         if isinstance(node, ast.FunctionDef) and node.name == "train_model":
