@@ -17,7 +17,8 @@ from mlflow.exceptions import MlflowException
 from .errors import UserError
 from .logins import without_login
 from .registry_connection import connect
-from .registry_errors import RegistryError, errors
+from .registry_errors import RegistryError as RegistryError
+from .registry_errors import errors
 from .settings import with_login
 
 CHAMPION = "champion"
@@ -125,12 +126,12 @@ class Registry:
 
     def _runs(self, versions: list[Any]) -> dict[str, Any]:
         """What the versions' runs recorded, by their ids; a request for a hundred of them."""
+        found: dict[str, Any] = {}
         ids = sorted({version.run_id for version in versions if version.run_id})
         experiment = self.client.get_experiment_by_name(self.name) if len(ids) > 1 else None
-        found: dict[str, Any] = {}
-        for begin in range(0, len(ids) if experiment else 0, PAGE):
+        within = [experiment.experiment_id] if experiment else []
+        for begin in range(0, len(ids) if within else 0, PAGE):
             query = f"attributes.run_id IN ({str(ids[begin : begin + PAGE])[1:-1]})"
-            within = [experiment.experiment_id]
             page = self.client.search_runs(within, query, ViewType.ALL, max_results=PAGE)
             found |= {run.info.run_id: run.data for run in page}
         for run_id in set(ids) - set(found):  # of another experiment, or no longer there
@@ -267,8 +268,7 @@ class Registry:
                 now = time.monotonic()
                 claims = [claim for claim in self._claims() if claim[0] != number]
                 seen = {claim: seen.get(claim, now) for claim in claims}
-                champion = self._aliases().get(CHAMPION)
-                if champion != over:
+                if (champion := self._aliases().get(CHAMPION)) != over:
                     was = f"it was version {over}" if over else "there was none"
                     raise ChampionMovedError(f"{was}, now it is version {champion}")
                 if all(now - since >= CLAIM_SECONDS for since in seen.values()):
@@ -283,8 +283,8 @@ class Registry:
     def _claims(self) -> list[tuple[str, str]]:
         """The versions that are to become the champion, each with what its claim says."""
         with self._errors("read"):
-            found = self._search()
-        return [(str(each.version), each.tags[CLAIM]) for each in found if CLAIM in each.tags]
+            marked = [each for each in self._search() if CLAIM in each.tags]
+        return [(str(each.version), each.tags[CLAIM]) for each in marked]
 
     def _withdraw(self, number: str) -> None:
         with self._errors("write to"):
