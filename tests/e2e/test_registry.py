@@ -158,7 +158,7 @@ def test_another_model_and_another_registry_are_never_taken_for_the_first(
         finally:
             stop(process)
         for seed in (33, 34):  # two first versions, of a registry that was lost between them
-            project.make("run", f"ARGS=train.seed={seed} {LAX} {elsewhere}")
+            project.make("run", f"ARGS=train.seed={seed} train.epochs=1 {LAX} {elsewhere}")
             assert champion(project, NAME) == "1"
             written = (deployed(project, NAME) / "signature.json").read_text()
             wait_for(lambda written=written: signature(server)["sha256"] in written)

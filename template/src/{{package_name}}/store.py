@@ -85,7 +85,8 @@ def current(store: str | Path, name: str) -> Deployed | None:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise StoreError(f"{path}: is no regular file: delete it, and `make promote VERSION=n`")
+            text = f"{path}: is no regular file: `make promote VERSION=n` writes it anew"
+            raise StoreError(text)
         fields = json.loads(path.read_bytes())
         version, sha256 = fields["version"], fields["sha256"]
         if not (version.isdecimal() and re.fullmatch("[0-9a-f]{64}", sha256)):
@@ -138,7 +139,7 @@ def deploy(model: str | Path, version: str, store: str | Path, name: str) -> Dep
 
 
 def _home(store: str | Path, name: str) -> Path:
-    if name == ".." or Path(name).name != name:
+    if name in ("", "..") or Path(name).name != name:
         raise StoreError(f"registry.name {name!r}: expected a name that a folder can have")
     return Path(store) / name
 

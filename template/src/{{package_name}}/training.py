@@ -84,7 +84,7 @@ def train_and_export(
         raise UserError(f"train_model in steps/train.py: {problems}") from None
     slow_road = export_model(model, held_out, Path(directory))
     training = Training(
-        parameters,
+        dict(sorted(parameters.items())),  # KFP hands them over in any order
         {name: [float(value) for value in values] for name, values in curves.items()},
         {
             "source": data.schema.source,
