@@ -75,6 +75,8 @@ class Findings:
 
     def look_at_classes(self, classes: Collection[str]) -> None:
         """Note classes that are hardly meant: variants of one, numbers, dates."""
+        if any(not name.strip() for name in classes):
+            self._note("an empty text is a class; steps/data.py can make it missing", self.label)
         if classes and self.label not in self.declared:
             self._texts(self.label, pl.Series(self.label, list(classes), dtype=pl.String))
 

@@ -26,7 +26,8 @@ def propose(
 ) -> tuple[str, list[str]]:
     """YAML of `data.columns` that `rows` fulfil, and what a person should know of it.
 
-    Texts of at most 20 different values are proposed with these, as classes of the label are.
+    Texts of at most 20 different values stay texts, and are proposed with these, as classes of the
+    label are; others may be numbers or dates.
     Raises `DataError` for rows that cannot be read.
     """
     try:
@@ -36,7 +37,8 @@ def propose(
         listed = [name for name in schema if _is_listed(schema[name], name == label, found, name)]
         listed = [name for name in listed if (name, task) != (label, REGRESSION)]
         values = {name: _values(rows, name) for name in listed}
-        looks = {name: _look(rows, name) for name in schema if schema[name] == pl.String}
+        texts = [name for name in schema if schema[name] == pl.String and name not in listed]
+        looks = {name: _look(rows, name) for name in texts}
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(explain(error)) from None
     lines = ["data:", "  columns:"]
