@@ -210,12 +210,41 @@ def test_a_class_with_fit_and_predict(tables: Project) -> None:
     tables.make("lint-code", "lint-format")
     done = tables.make("run").stdout
     assert "accepted" in done
-    assert "the slow road: Adapter has no ONNX form" in done
+    assert "fallback: Adapter has no ONNX form" in done
     assert "docs/your-own-model.md" in done
     answer, expected = ask(tables, ASK_CENTROIDS)
     assert answer == expected
     own = {f"{STEPS}/{name}" for name in ("train.py", "centroids.py")}
     assert changed(tables) == own | {"config/base.yaml"}
+    # Its classes are renamed: the champion carries its code, and is compared.
+    (tables.path / STEPS / "centroids.py").rename(tables.path / STEPS / "nearest.py")
+    train = tables.path / STEPS / "train.py"
+    text = train.read_text().replace("Adapter", "Nearest")
+    train.write_text(text.replace(".centroids", ".nearest"))
+    done = tables.make("run").stdout
+    assert "fallback: Nearest has no ONNX form" in done
+    assert "✓ accuracy not worse than version 1's" in done
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "catboost"])
+def test_boosted_trees_of_other_libraries_become_onnx(tables: Project, library: str) -> None:
+    page = (tables.path / "docs" / "your-own-model.md").read_text()
+    [command] = re.findall(rf"uv add --group training {library}[\w ]*", page)
+    run(tables, *command.split())
+    follow(tables, "lightgbm")
+    if library == "catboost":
+        train = tables.path / STEPS / "train.py"
+        [catboost] = re.findall(r"`(CatBoostClassifier\(.*?\))`", page)
+        text = re.sub(r"LGBMClassifier\(.*\)", catboost, train.read_text())
+        text = text.replace("from lightgbm import LGBM", "from catboost import CatBoost")
+        train.write_text(text)
+    else:
+        tables.make("lint-code", "lint-format")
+
+    done = tables.make("run").stdout
+
+    assert "accepted" in done
+    assert "fallback" not in done
 
 
 def test_a_file_and_its_order_of_classes(tables: Project) -> None:
@@ -227,7 +256,7 @@ def test_a_file_and_its_order_of_classes(tables: Project) -> None:
     tables.make("lint-code", "lint-format")
     done = tables.make("run").stdout
     assert "accepted" in done
-    assert "slow road" not in done
+    assert "fallback" not in done
     answer, expected = ask(tables, ASK_FILE)
     assert answer == pytest.approx(expected, abs=1e-5)
     own = {f"{STEPS}/{name}" for name in ("train.py", "data.py", "model.joblib")}
@@ -240,7 +269,7 @@ def test_a_folder_from_a_model_hub(pictures: Project) -> None:
     pictures.make("lint-code", "lint-format")
     done = pictures.make("run").stdout
     assert "accepted" in done
-    assert "slow road" not in done
+    assert "fallback" not in done
     answer, expected = ask(pictures, ASK_FOLDER)
     assert answer == pytest.approx(expected, abs=1e-5)
     own = {f"{STEPS}/{name}" for name in ("train.py", *FOLDER)}
