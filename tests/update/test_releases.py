@@ -21,7 +21,10 @@ TABLES = {"task": "tabular-regression", "framework": "xgboost", "data_source": "
 SETS: list[tuple[str, dict[str, Any]]] = [
     ("0.1.0", {}),
     ("0.1.0", {"framework": "sklearn", "data_source": "fashion-mnist", "ci": "none"}),
-    ("0.1.0", {"license": "MIT", "python_version": "3.13", **HARD_TEXT, "project_slug": "a-sorter"}),
+    (
+        "0.1.0",
+        {"license": "MIT", "python_version": "3.13", **HARD_TEXT, "project_slug": "a-sorter"},
+    ),
     ("0.2.0", TABLES),
     ("0.3.0", {**TABLES, "platform": "kubeflow", "serving_runtime": "bentoml"}),
     ("0.3.0", {"serving_runtime": "tf-serving"}),
