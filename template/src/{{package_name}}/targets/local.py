@@ -39,7 +39,7 @@ def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -
 
     `runner` is one of RUNNERS.
     """
-    preflight.check(settings)
+    preflight.check(settings, here=runner == "subprocess")
     with _exclusive():
         image: Any = _image
         if runner == "docker":

@@ -63,7 +63,7 @@ def upload(settings: Settings) -> Uploaded:
 
     A version is named by the commit and a hash of the compiled pipeline: the same is uploaded once.
     """
-    preflight.check(settings)
+    preflight.check(settings, here=False)
     problems = readiness.problems(settings)
     if problems:
         raise ClusterError("\n".join(problems))
