@@ -67,7 +67,7 @@ def encoder_to_onnx(encoding: Any, schema: Schema, before: onnx.ModelProto) -> o
     converted = _convert(encoding, schema, {name: opsets[name] for name in OPSETS}, {})
     converted.ir_version = before.ir_version
     for opset in converted.opset_import:  # the lowest that would do; merging wants equal ones
-        opset.version = opsets[opset.domain]
+        opset.version = opsets.get(opset.domain, opset.version)
     whole = graph.take_raw(converted, schema)
     last = whole.graph.output[0].name
     graph.rename(whole.graph, lambda name: graph.ENCODED if name == last else name)
