@@ -10,8 +10,6 @@ from .. import settings
 from ..settings import Settings, SettingsError
 from . import code
 
-ANSWERS = Path(".copier-answers.yml")
-
 
 def check(asked: Settings, *, here: bool = True) -> None:
     """Raise `SettingsError`, one line a mistake. `here` is a run with what is installed here."""
@@ -65,10 +63,7 @@ def _modules() -> Iterator[str]:
 
 def _missing(path: Path, name: str) -> str:
     where = path.relative_to(code.PACKAGE)
-    answers = ANSWERS.read_text().splitlines() if ANSWERS.exists() else []
-    framework = next((line for line in answers if line.startswith("framework:")), "")
     return (
-        f"{where} imports {name}, which is not installed"
-        + (f", and the answer is {framework}" if framework else "")
-        + f": `uv add --group training {name}`, or take steps/ of the new answers: docs/upgrades.md"
+        f"{where} imports {name}, which is not installed: `uv add --group training {name}`, or, "
+        "after a change of answers, take steps/ of the new ones: docs/upgrades.md"
     )
