@@ -222,7 +222,10 @@ def _not_worse(evidence: Evidence, rules: Rules) -> Outcome:
         rule = f"{metric} not worse than the champion's"
         return Outcome("champion", rule, False, _unknown(evidence.metrics))
     if champion is None:
-        return Outcome("champion", "not worse than the champion", True, "there is no champion yet")
+        value, rule = evidence.metrics[metric], "not worse than the champion"
+        if not math.isfinite(value):  # nobody could be compared with it
+            return Outcome("champion", rule, False, _show(metric, value))
+        return Outcome("champion", rule, True, "there is no champion yet")
     sign = "+" if metric in LOWER_IS_BETTER else "−"
     rule = f"{metric} not worse than version {champion.version}'s"
     rule += f" {sign} {rules.margin:g}" if rules.margin else ""
