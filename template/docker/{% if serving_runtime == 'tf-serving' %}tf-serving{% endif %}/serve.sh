@@ -9,11 +9,13 @@ config=${CONFIG:-/etc/tf-serving}
 pointer=$models/$name/current.json
 state=$(mktemp -d)
 mkdir "$state/versions"
-served= server=
+served=''
+server=''
 
 # Write the pointer's version and hash to $state/found, if they are other ones and the files are whole.
 look() {
   if [ ! -f "$pointer" ]; then return 0; fi
+  # shellcheck disable=SC2046 # two words, or what is refused
   set -- $(sed -n 's/.*"version": *"\([0-9]*\)", *"sha256": *"\([0-9a-f]*\)".*/\1 \2/p' "$pointer")
   if [ $# != 2 ]; then refuse "$pointer: expected a version and a sha256"; return 0; fi
   if [ "$1 $2" = "$served" ]; then return 0; fi
