@@ -89,7 +89,7 @@ def test_without_a_url_the_projects_own_server_is_tested(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], ["no model is deployed yet", "make run"]),
+        ([], ["in service", "`make "]),  # run, or promote where the registry has a champion
         (["URL={url}"], ["serves version 1", "--model-dir"]),
         (["URL={url}", "MODEL=another"], ["no model 'another'", "MODEL="]),
         (["URL={url}", "ARGS=--model-dir {stores}/table/1"], ["another model", "SHA-256"]),
