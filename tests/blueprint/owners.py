@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jinja2 import Template
 
 from blueprint.questions import ROOT
 from blueprint.rendering import files
@@ -65,7 +66,7 @@ def edit_plumbing(project: Path) -> Expected:
     """A make target, a function, an ignored folder, another port."""
     edits: Expected = {
         Path("Makefile"): lambda text: text.replace(UV_RULE, MY_TARGET + UV_RULE),
-        package(project) / "errors.py": lambda text: text + MY_FUNCTION,
+        package(project) / "drawing.py": lambda text: text + MY_FUNCTION,
         Path(".gitignore"): lambda text: MY_LINE + text,
         Path("config/base.yaml"): lambda text: text.replace("port: 8080", "port: 9090"),
     }
@@ -87,9 +88,8 @@ def delete_files(project: Path) -> Expected:
 def rename_package(project: Path) -> Expected:
     """By the commands of the project's own page: docs/upgrades.md."""
     page = (ROOT / "template/docs/upgrades.md.jinja").read_text()  # an old project has none
-    slug = answers(project)["project_slug"]
-    page = page.replace("{{ package_name }}", package(project).name)
-    section = page.replace("{{ project_slug }}", slug).partition("## Rename the package")[2]
+    names = {"package_name": package(project).name, **answers(project)}
+    section = Template(page).render(names).partition("## Rename the package")[2]
     commands = re.search(r"```sh\n(.*?)```", section, re.DOTALL)[1]  # type: ignore[index]
     commands = commands.partition("make ")[0]
     subprocess.run(["bash", "-euc", commands], cwd=project, check=True)
