@@ -11,7 +11,7 @@ from pydantic import ConfigDict, ValidationError, validate_call
 
 from .data import Dataset
 from .errors import UserError
-from .export import export_model
+from .export import export_model, library
 
 RECORD = "training.json"
 
@@ -25,6 +25,7 @@ class Training:
     data: dict[str, str]
     python: str
     slow_road: str = ""  # why the model is no ONNX file
+    framework: str = ""  # such as "keras 3.12.0"
 
     @classmethod
     def read(cls, directory: str | Path) -> "Training":
@@ -83,6 +84,7 @@ def train_and_export(
         },
         platform.python_version(),
         slow_road,
+        library(model),
     )
     (Path(directory) / RECORD).write_text(json.dumps(asdict(training), indent=2) + "\n")
     return training
