@@ -1,4 +1,4 @@
-"""How good the exported model is: numbers (`metrics`), what is known (`record`), and its report."""
+"""How good the exported model is: metrics, evidence, and one report for page, card and comment."""
 
 from .metrics import METRICS, Predictions, metrics_of
 

@@ -45,8 +45,8 @@ def write_report(
         *verdict.sections(record),
         *shown.sections(predictions, read_rows),
         *curves,
-        training_section(training),
-        lineage_section(record, training, {}, "full" if alone else "half"),
+        training_section(training, "half" if alone else "narrow"),
+        lineage_section(record, training, {}, "full" if alone else "wide"),
     ]
     title, accepted = f"{name}: evaluation", record["accepted"]
     report = Report(title, facts(record, training), accepted, sections)

@@ -85,17 +85,17 @@ def _short(commit: str) -> str:
     return found[:12] + dirty
 
 
-def training_section(training: "Training") -> Section:
+def training_section(training: "Training", width: Width = "narrow") -> Section:
     """The parameters, and where the learning curves ended."""
     rows = [(name, _parameter(value)) for name, value in training.parameters.items()]
     blocks: list[Block] = [Table(("Parameter", "Value"), rows)] if rows else []
     if training.curves:
         blocks.insert(0, f"{training.summary()}.")
-    return Section("Training", blocks or ["No parameters."], "half")
+    return Section("Training", blocks or ["No parameters."], width)
 
 
 def lineage_section(
-    record: Record, training: "Training", more: Mapping[str, str], width: Width = "half"
+    record: Record, training: "Training", more: Mapping[str, str], width: Width = "wide"
 ) -> Section:
     """The data, the code and the environment that the model came from."""
     found, trained = record["facts"], training.data

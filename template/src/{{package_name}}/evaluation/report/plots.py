@@ -79,7 +79,7 @@ def png(draw: Callable[..., Figure], *arguments: Any) -> bytes:
     """The figure that `draw` makes as a PNG on white."""
     file = io.BytesIO()
     with matplotlib.rc_context(STYLE):
-        draw(*arguments).savefig(file, format="png", dpi=130)
+        draw(*arguments).savefig(file, format="png", dpi=160)
     return file.getvalue()
 
 
@@ -180,7 +180,7 @@ def confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     """Shares of each row as shades, and the counts when there are few classes."""
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     numbered = len(classes) <= NUMBERED_CLASSES
-    side = max(4.5, 1.5 + 0.45 * len(classes)) if numbered else HALF
+    side = max(3.4, 1.2 + 0.36 * len(classes)) if numbered else HALF
     figure, axes = _new(side, side, "")
     pixels = np.empty((*matrix.shape, 4))
     pixels[...] = (0.84, 0.37, 0.0, 0.0)
@@ -189,7 +189,7 @@ def confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     axes.imshow(pixels, interpolation="nearest")
     if numbered:
         names = [shorten(name, 18) for name in classes]
-        places, upright = range(len(names)), max(map(len, names)) <= max(4, 40 // len(names))
+        places, upright = range(len(names)), max(map(len, names)) <= max(4, 28 // len(names))
         axes.set_xticks(places, names, rotation=0 if upright else 90)
         axes.set_yticks(places, names)
         for (row, column), count in np.ndenumerate(matrix):
