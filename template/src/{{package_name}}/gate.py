@@ -134,6 +134,13 @@ class Verdict:
         return record
 
 
+def result(rule: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
+    """How a rule in the content of verdict.json ended; without a champion, nothing was compared."""
+    if rule.get("name") == "champion" and rule["passed"] and not verdict.get("champion"):
+        return "– not compared"
+    return "✓ pass" if rule["passed"] else "✗ fail"
+
+
 def decide(evidence: Evidence, rules: Rules) -> Verdict:
     """Judge a challenger by every rule. What is missing or not a finite number rejects."""
     outcomes = tuple(_judge(evidence, rules))
@@ -215,7 +222,10 @@ def _not_worse(evidence: Evidence, rules: Rules) -> Outcome:
         rule = f"{metric} not worse than the champion's"
         return Outcome("champion", rule, False, _unknown(evidence.metrics))
     if champion is None:
-        return Outcome("champion", "not worse than the champion", True, "there is no champion yet")
+        value, rule = evidence.metrics[metric], "not worse than the champion"
+        if not math.isfinite(value):  # nobody could be compared with it
+            return Outcome("champion", rule, False, _show(metric, value))
+        return Outcome("champion", rule, True, "there is no champion yet")
     sign = "+" if metric in LOWER_IS_BETTER else "−"
     rule = f"{metric} not worse than version {champion.version}'s"
     rule += f" {sign} {rules.margin:g}" if rules.margin else ""

@@ -146,7 +146,7 @@ def _model(evidence: Evidence, record: Record) -> Section:
 
 
 def _call(evidence: Evidence) -> Section:
-    request = json.dumps(evidence.request)
+    request = json.dumps(evidence.request, allow_nan=False)
     file = len(request) > SHORT_REQUEST
     command = (
         f"curl http://127.0.0.1:8080/v1/models/{evidence.name}:predict \\\n"
@@ -157,7 +157,7 @@ def _call(evidence: Evidence) -> Section:
         "The address is that of make serve; another server takes the same request.",
         Code(command),
         "It answers, for this row of the test set:",
-        Code(json.dumps({"predictions": evidence.answer})),
+        Code(json.dumps({"predictions": evidence.answer}, allow_nan=False)),
     ]
     if file:
         blocks.insert(1, Link("request.json", "The request: a row of the test set"))

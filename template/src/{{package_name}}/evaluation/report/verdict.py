@@ -3,8 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Literal
 
-from ...gate import number
+from ...gate import number, result
 from ..metrics import higher_is_better, title_of
 from ..record import Record, RuleRecord
 from .content import Block, Cell, Figure, Figures, Note, Section, Table
@@ -26,10 +27,7 @@ def _verdict(record: Record) -> Section:
     rules, champion = record["rules"], record.get("champion")
     failed = [rule for rule in rules if not rule["passed"]]
     passed = [rule for rule in rules if rule["passed"]]
-    rows = [
-        (rule["rule"], rule["detail"], Cell("✗ fail", "bad") if rule in failed else PASS)
-        for rule in [*failed, *passed]
-    ]
+    rows = [(rule["rule"], rule["detail"], _result(rule, record)) for rule in [*failed, *passed]]
     against = "There was no champion to compare with."
     if champion and champion["metrics"]:
         against = f"Compared with the champion, version {champion['version']}, on the same rows."
@@ -42,7 +40,13 @@ def _verdict(record: Record) -> Section:
     return Section("Accepted" if record["accepted"] else "Rejected", blocks + _gain(rules))
 
 
-PASS = Cell("✓ pass", "good")
+def _result(rule: RuleRecord, record: Record) -> str | Cell:
+    text = result(rule, record)
+    tone = TONES.get(text[0])
+    return Cell(text, tone) if tone else text
+
+
+TONES: Mapping[str, Literal["good", "bad"]] = {"✓": "good", "✗": "bad"}
 
 
 def _gain(rules: Sequence[RuleRecord]) -> list[Block]:
