@@ -56,8 +56,8 @@ def _gain(rules: Sequence[RuleRecord]) -> list[Block]:
         drawn = [numbers.get(name) for name in ("gain", "low", "high", "limit")]
         if rule.get("name") == "champion" and None not in drawn:
             alt = "The gain over the champion with its interval, and the limit"
-            note = "Accepted only where the whole interval lies right of the limit: then the model "
-            note += "is not worse than the champion by more than the margin."
+            note = "The lower bound of the gain must not be below the limit: then the model is not "
+            note += "worse than the champion by more than the margin."
             figure = Figure("Gain over the champion", alt, partial(_draw, drawn))
             return [Figures([figure]), Note(note)]
     return []
