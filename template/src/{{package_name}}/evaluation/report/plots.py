@@ -66,13 +66,12 @@ def svg(name: str, draw: Callable[..., Figure], *arguments: Any) -> str:
     text = file.getvalue()
     body = text[text.index(">", text.index("<svg")) + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
-    body = re.sub(r"\s+(?=<)", "", body)
+    body = re.sub(r"\s+(?=<)", "", body).replace("xlink:href", "href")
     body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", body)
     for color, variable in VARIABLES.items():
         body = body.replace(color, f"var({variable})")
     width, height = (side * 72 for side in figure.get_size_inches())
-    size = f'viewBox="0 0 {width:g} {height:g}"'
-    return f'<svg aria-hidden="true" {size} xmlns:xlink="http://www.w3.org/1999/xlink">{body}'
+    return f'<svg aria-hidden="true" viewBox="0 0 {width:g} {height:g}">{body}'
 
 
 def png(draw: Callable[..., Figure], *arguments: Any) -> bytes:
