@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from . import sbom
-from .card import Evidence, write_card
 from .data import Dataset, as_instance
+from .evaluation.report import Evidence, write_card
 from .model import Model
 from .store import FILES_TAG, MODEL_TAG, exported
 from .tracking import ChampionMovedError, Registry, Version

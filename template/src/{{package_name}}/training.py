@@ -12,7 +12,7 @@ from pydantic import ConfigDict, ValidationError, validate_call
 
 from .data import Dataset
 from .errors import UserError
-from .export import export_model
+from .export import export_model, library
 
 RECORD = "training.json"
 
@@ -26,6 +26,7 @@ class Training:
     data: dict[str, str]
     python: str
     slow_road: str = ""  # why the model is no ONNX file
+    framework: str = ""  # such as "keras 3.12.0"
 
     @classmethod
     def read(cls, directory: str | Path) -> "Training":
@@ -93,6 +94,7 @@ def train_and_export(
         },
         platform.python_version(),
         slow_road,
+        library(model),
     )
     training.write(directory)
     return training

@@ -5,7 +5,8 @@ import math
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from .comparison import MEANS, bounds, compare
 from .metrics import Predictions, metrics_of, problem
 from .metrics.classification import confusion_matrix, roc_points
 from .overlap import count_overlap
-from .plots import write_picture
-from .report import write_report
+from .record import Record
+from .report import write_picture, write_report
 
 SHOWN_CLASSES = 50  # a larger confusion matrix is more than a page of KFP can show
 
@@ -65,7 +66,7 @@ class Evaluation:
     def roc(self) -> tuple[list[float], list[float], list[float]] | None:
         """False and true positive rates by threshold of the second class, if there are two."""
         labels, outputs, classes = self.predictions
-        if len(classes) != 2 or problem(self.predictions):
+        if len(classes) != 2 or problem(self.predictions) or len(np.unique(labels)) < 2:
             return None
         return roc_points(labels, outputs[:, 1])
 
@@ -113,28 +114,33 @@ def evaluate(
         "model.sha256": model.signature.sha256,
         **tags,
     }
-    record = {
-        **verdict.as_dict(),
-        "metrics": _finite(found.metrics),
+    record: Record = {
+        "accepted": verdict.accepted,
+        "reason": verdict.reason,
+        "rules": verdict.as_dict()["rules"],
+        "metrics": {name: _or_none(value) for name, value in found.metrics.items()},
         "confidence": asked.confidence,
         "intervals": _intervals(predictions, found.metrics, asked),
         "baseline": _finite(metrics_of(constant)),
-        "champion": champion
-        and {"version": champion.version, "metrics": _finite(champion.metrics())},
-        "slices": [asdict(each) | {"metrics": _finite(each.metrics)} for each in found.slices],
-        "latency_ms": found.latency_ms if math.isfinite(found.latency_ms) else None,
+        "champion": {"version": champion.version, "metrics": _finite(champion.metrics())}
+        if champion
+        else None,
+        "slices": [
+            {"name": part.name, "rows": part.rows, "metrics": _finite(part.metrics)}
+            for part in found.slices
+        ],
+        "latency_ms": _or_none(found.latency_ms),
         "size_mb": found.size_mb,
+        "evaluated": datetime.now(UTC).isoformat(timespec="seconds"),
         "facts": facts,
     }
     Path(verdict_path).write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
     write_report(
         Path(report_path),
-        title=f"{registry.name}: evaluation",
-        verdict=record,
-        metrics=found.metrics,
-        history=training.curves,
-        facts=facts | {f"train.{name}": str(value) for name, value in training.parameters.items()},
+        registry.name,
+        record,
         predictions=predictions,
+        training=training,
         read_rows=lambda rows: _read_rows(test, rows),
     )
     with tempfile.TemporaryDirectory() as directory:
@@ -196,6 +202,10 @@ def _read_rows(test: Dataset, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]
     """The features of the test rows with these numbers, in this order: (k, *shape) by name."""
     frame = pl.concat([test.scan().slice(int(row), 1).collect() for row in rows])
     return {name: frame[name].to_numpy() for name in test.schema.features}
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -25,10 +25,11 @@ from ..model import (
 from . import family
 from .errors import ExportError
 from .extra import write_extra
+from .family import library
 
 PYFUNC = "pyfunc"
 
-__all__ = ["ExportError", "export_model"]
+__all__ = ["ExportError", "export_model", "library"]
 
 # float32 arithmetic differs by about 1e-6 between runtimes; a real fault is orders larger. Of a
 # probability, or of the largest number that a regression predicts.

@@ -4,6 +4,7 @@ A leaf a library: `predict(model, features)` and `to_onnx(model, schema)`. A lea
 for a model of its library, which is there because the model is.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,6 +18,7 @@ from .errors import ExportError
 
 # The package of a model's class, or of one that it inherits from, to the leaf that knows it.
 LEAVES = {name: name for name in ("keras", "torch", "catboost", "sklearn")}
+NAMES = {"sklearn": "scikit-learn", "torch": "PyTorch", "keras": "Keras", "xgboost": "XGBoost"}
 Features = Mapping[str, np.ndarray]
 Predict = Callable[[Any, Features], Any]
 
@@ -77,6 +79,15 @@ def native(model: Any, schema: Schema) -> Native:
             "`predict`; docs/your-own-model.md says what a model may be"
         )
     return Native(model, schema, leaf)
+
+
+def library(model: Any) -> str:
+    """The library of a model's class with its version, as "Keras 3.12.0"; else ""."""
+    for kind in type(last_step(model)).__mro__:
+        package = kind.__module__.partition(".")[0]
+        if version := getattr(sys.modules.get(package), "__version__", ""):
+            return f"{NAMES.get(package, package)} {version}"
+    return ""
 
 
 def last_step(model: Any) -> Any:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from ..errors import UserError
+from ..evaluation.report import summarize
 from .local import RUNS, STATE
 
 
@@ -19,8 +20,6 @@ def newest(artifact: str) -> Path:
 def copy_report() -> Path:
     """Put the newest evaluation where its names say what it is, KFP's have no suffix; return the
     page, beside which is a summary in Markdown: report.md."""
-    from ..card import summarize  # imports MLflow, which takes seconds
-
     report = newest("evaluate-model/report")
     page = STATE / "report.html"
     shutil.copyfile(report, page)

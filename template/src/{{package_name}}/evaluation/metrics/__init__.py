@@ -8,12 +8,20 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from ...gate import LOWER_IS_BETTER
 from . import classification, regression
-from .metric import Metric
 
-__all__ = ["METRICS", "Metric", "Predictions", "metric_of", "metrics_of", "problem"]
+__all__ = [
+    "METRICS",
+    "Predictions",
+    "higher_is_better",
+    "metric_of",
+    "metrics_of",
+    "problem",
+    "title_of",
+]
 
-METRICS = classification.METRICS | regression.METRICS
+METRICS = classification.METRICS | regression.METRICS  # titles by name
 
 
 class Predictions(NamedTuple):
@@ -44,6 +52,16 @@ def metric_of(name: str, predictions: Predictions) -> float:
     if name not in classification.METRICS:
         return math.nan
     return classification.classification_metric(name, labels, outputs)
+
+
+def title_of(name: str) -> str:
+    """What a report calls a metric or a quantity that was watched in training."""
+    return METRICS.get(name) or (name[:1].upper() + name[1:]).replace("_", " ")
+
+
+def higher_is_better(name: str) -> bool:
+    """The metric's direction, which the gate knows."""
+    return name not in LOWER_IS_BETTER
 
 
 def problem(predictions: Predictions) -> str:

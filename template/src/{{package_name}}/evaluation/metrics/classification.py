@@ -10,17 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .metric import Metric
-
-ROC_POINTS = 200
+CURVE_POINTS = 200
 BINS = 15  # of equal width, as in Guo et al.
 
 METRICS = {
-    "accuracy": Metric("Accuracy", True),
-    "macro_f1": Metric("Macro F1", True),
-    "roc_auc": Metric("ROC AUC (one-vs-rest)", True),
-    "log_loss": Metric("Log loss", False),
-    "calibration_error": Metric("Calibration error", False),
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+    "roc_auc": "ROC AUC (one-vs-rest)",
+    "log_loss": "Log loss",
+    "calibration_error": "Calibration error",
 }
 
 
@@ -76,21 +74,31 @@ def confusion_matrix(labels: NDArray[Any], probabilities: NDArray[Any]) -> NDArr
 
 def roc_points(
     labels: NDArray[Any], scores: NDArray[Any]
-) -> tuple[list[float], list[float], list[float]] | None:
-    """False and true positive rates by threshold, from 1 down, at most `ROC_POINTS` of them.
+) -> tuple[list[float], list[float], list[float]]:
+    """False and true positive rates by threshold, from 1 down, at most `CURVE_POINTS` of them.
 
-    `labels` (n,) are 0 or 1, `scores` (n,) the probabilities of 1. None where a class has no rows.
+    `labels` (n,) are 0 or 1, `scores` (n,) the probabilities of 1. Both classes have rows.
     """
     from sklearn.metrics import roc_curve
 
-    if len(np.unique(labels)) < 2:
-        return None
     false, true, thresholds = roc_curve(labels, scores)
-    shown = np.unique(np.linspace(0, len(true) - 1, ROC_POINTS).round().astype(int))
     # The first threshold, which no row reaches, is infinite; JSON has no such number.
-    columns = (false, true, np.minimum(thresholds, 1))
-    false, true, thresholds = (column[shown].astype(float).tolist() for column in columns)
-    return false, true, thresholds
+    return _thin(false), _thin(true), _thin(np.minimum(thresholds, 1))
+
+
+def precision_recall_points(
+    labels: NDArray[Any], scores: NDArray[Any]
+) -> tuple[list[float], list[float]]:
+    """Recall and precision by threshold; arguments and points as in `roc_points`."""
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, _ = precision_recall_curve(labels, scores)
+    return _thin(recall), _thin(precision)
+
+
+def _thin(values: NDArray[Any]) -> list[float]:
+    shown = np.unique(np.linspace(0, len(values) - 1, CURVE_POINTS).round().astype(int))
+    return [float(value) for value in values[shown]]
 
 
 class ClassScores(NamedTuple):

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .metric import Metric
-
 METRICS = {
-    "rmse": Metric("Root mean squared error", False),
-    "mae": Metric("Mean absolute error", False),
-    "r2": Metric("R² (share of the variance explained)", True),
+    "rmse": "Root mean squared error",
+    "mae": "Mean absolute error",
+    "r2": "R² (share of the variance explained)",
 }
 
 
