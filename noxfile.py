@@ -88,7 +88,7 @@ def ci(session: nox.Session) -> None:
 def release(session: nox.Session) -> None:
     """Prepare a release, `-- 1.2.3`: the changelog, the commit, its line in releases.yml."""
     install(session, "demo")
-    session.run("python", "-m", "blueprint.releases", *session.posargs, env={"PYTHONPATH": "tests"})
+    session.run("python", "-m", "tools.releases", *session.posargs, env={"PYTHONPATH": "tests"})
 
 
 @nox.session(python=PYTHON)
@@ -107,14 +107,15 @@ def images(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """Scaffold a project, train it, serve it, ask it for a prediction: with the time of each."""
     install(session, "demo")
-    session.run("python", "tests/demo.py", *session.posargs, env=ENV)
+    session.run("python", "-m", "tools.demo", *session.posargs, env=ENV | {"PYTHONPATH": "tests"})
 
 
 @nox.session(python=PYTHON, name="last-release")
 def last_release(session: nox.Session) -> None:
     """Make projects of the newest tag as a user does, and use them (half an hour)."""
     install(session, "demo")
-    session.run("python", "tests/last_release.py", *session.posargs, env=ENV)
+    command = ("python", "-m", "tools.last_release", *session.posargs)
+    session.run(*command, env=ENV | {"PYTHONPATH": "tests"})
 
 
 @nox.session(python=PYTHON)
@@ -134,7 +135,7 @@ def docs(session: nox.Session) -> None:
     install(session, "docs")
     pages = ("reference", "settings_page", "make_page", "cli_page", "matrix")
     for page in (*pages, "readme", "cookiecutter"):
-        session.run("python", "-m", f"blueprint.{page}", env={"PYTHONPATH": "tests"})
+        session.run("python", "-m", f"tools.{page}", env={"PYTHONPATH": "tests"})
     env = {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": "tests"}
     # Not --quiet: it hides the warnings that --strict counts.
     session.run("mkdocs", "build", "--strict", *session.posargs, env=env)
@@ -144,14 +145,14 @@ def docs(session: nox.Session) -> None:
 def names(session: nox.Session) -> None:
     """Write the names that a project's slug may not be, from what is resolved and installed."""
     install(session, "demo")
-    session.run("python", "-m", "blueprint.names", env=ENV | {"PYTHONPATH": "tests"})
+    session.run("python", "-m", "tools.names", env=ENV | {"PYTHONPATH": "tests"})
 
 
 @nox.session(python=PYTHON)
 def tutorial(session: nox.Session) -> None:
     """Run the tutorial as its reader does (minutes); `-- --write` mends what it shows."""
     install(session, "demo")
-    command = ("python", "-m", "blueprint.walkthrough", "docs/tutorial.md", *session.posargs)
+    command = ("python", "-m", "tools.walkthrough", "docs/tutorial.md", *session.posargs)
     session.run(*command, env=ENV | {"PYTHONPATH": "tests"})
 
 
@@ -159,7 +160,7 @@ def tutorial(session: nox.Session) -> None:
 def screenshots(session: nox.Session) -> None:
     """Take the pictures in docs/images from a project that lived (minutes); needs chromium."""
     install(session, "screenshots")
-    command = ("python", "-m", "blueprint.screenshots", *session.posargs)
+    command = ("python", "-m", "tools.screenshots", *session.posargs)
     session.run(*command, env=ENV | {"PYTHONPATH": "tests"})
 
 
@@ -174,7 +175,7 @@ def mutation(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure each target against its reference, into build/bench.json; `-- NAME` runs one row."""
     install(session, "demo")
-    requirements = Path("tests/bench/requirements.txt")
+    requirements = Path("bench/requirements.txt")
     if requirements.exists():
         session.install("-r", str(requirements))
-    session.run("python", "tests/bench/bench.py", *session.posargs, env=ENV)
+    session.run("python", "bench/bench.py", *session.posargs, env=ENV)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from blueprint import matrix, rendering
-from blueprint.rendering import Renderings
+from support import rendering
+from support.rendering import Renderings
+from tools import matrix
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

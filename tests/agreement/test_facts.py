@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from blueprint import questions
-from blueprint.rendering import Renderings, files
+from support import questions
+from support.rendering import Renderings, files
 
 CODE = re.compile(r"```\w*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 MAKE = re.compile(r"(?:^|[\s(])make +((?:[A-Z_]+=\S+ +)*)([a-z][a-z-]*)", re.MULTILINE)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blueprint import gitlab, rendering
-from blueprint.actions import GitHub, copy
-from blueprint.project import Project
+from support import gitlab, rendering
+from support.actions import GitHub, copy
+from support.project import Project
 
 STANDINS = Path(__file__).with_name("standins")
 # The Python that is here, so that none is downloaded.

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.gitlab import MERGE_REQUEST, Api, Runner
-from blueprint.project import Project
-from blueprint.rendering import git
+from support.gitlab import MERGE_REQUEST, Api, Runner
+from support.project import Project
+from support.rendering import git
 
 COMMENT = ".mlops/report.md"
 MARK = "<!-- evaluation -->\n"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from blueprint.actions import PULL_REQUEST, PUSH, SCHEDULE, GitHub, fill_in, jobs, load
-from blueprint.expressions import evaluate, holds
-from blueprint.gitlab import MERGE_REQUEST, Runner
+from support.actions import PULL_REQUEST, PUSH, SCHEDULE, GitHub, fill_in, jobs, load
+from support.expressions import evaluate, holds
+from support.gitlab import MERGE_REQUEST, Runner
 
 MAKE = re.compile(r"\bmake +\"?([a-z$][\w-]*)")
 # Nothing that a change runs registers or deploys: `make debug` is the first three steps.

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from blueprint.actions import PUSH, SCHEDULE, GitHub
-from blueprint.gitlab import MERGE_REQUEST, Runner
-from blueprint.project import Project, environment, free_port, get, stop
-from blueprint.rendering import commit, git
+from support.actions import PUSH, SCHEDULE, GitHub
+from support.gitlab import MERGE_REQUEST, Runner
+from support.project import Project, environment, free_port, get, stop
+from support.rendering import commit, git
 
 pytestmark = pytest.mark.slow
 

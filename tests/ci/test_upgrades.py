@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from blueprint.actions import SCHEDULE, GitHub
-from blueprint.gitlab import Api, Runner, leading
-from blueprint.rendering import commit, git
+from support.actions import SCHEDULE, GitHub
+from support.gitlab import Api, Runner, leading
+from support.rendering import commit, git
 
 from .conftest import Proposed
 

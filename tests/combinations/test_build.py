@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from blueprint.project import environment
-from blueprint.rendering import Renderings, files
+from support.project import environment
+from support.rendering import Renderings, files
 
 _seen: set[str] = set()
 

@@ -15,8 +15,9 @@ import pytest
 from cookiecutter.environment import StrictEnvironment
 from jinja2.sandbox import SandboxedEnvironment
 
-from blueprint import cookiecutter, questions, rendering
-from blueprint.rendering import TAG, commit, files, git
+from support import questions, rendering
+from support.rendering import TAG, commit, files, git
+from tools import cookiecutter
 
 PAIRS = questions.rows(2)
 # The defaults, and rows that share few answers with them and with each other.

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from blueprint import site
-from blueprint.questions import ROOT
+from support.questions import ROOT
+from tools import site
 
 # What a page loads by itself, as opposed to where a reader may click.
 LOADING = {"img": "src", "script": "src", "iframe": "src", "source": "src", "object": "data"}

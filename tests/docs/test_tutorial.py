@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from blueprint import cli_page, make_page
-from blueprint.project import Project, environment
-from blueprint.questions import ROOT
-from blueprint.rendering import git
-from blueprint.runs import champion
-from blueprint.walkthrough import TEMPLATE, Walk, walk
+from support.project import Project, environment
+from support.questions import ROOT
+from support.rendering import git
+from support.runs import champion
+from tools import cli_page, make_page
+from tools.walkthrough import TEMPLATE, Walk, walk
 
 PAGE = ROOT / "docs" / "tutorial.md"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.walkthrough import PageError, Walk, difference, steps, walk
+from tools.walkthrough import PageError, Walk, difference, steps, walk
 
 PAGE = """\
 # A page

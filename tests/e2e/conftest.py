@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blueprint import rendering
-from blueprint.project import Project, environment
+from support import rendering
+from support.project import Project, environment
 
 
 def pytest_runtest_logstart(location: tuple[str, int | None, str]) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.project import Project, Server, environment
-from blueprint.proxy import Forward, Message, proxy
+from support.project import Project, Server, environment
+from support.proxy import Forward, Message, proxy
 
 CLIENTS = Path(__file__).with_name("clients")
 NAME = "digit-recognition"

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blueprint.project import Project, Server, free_port, get, stop
-from blueprint.rendering import git
-from blueprint.runs import STEPS, Load, champion, kill_after, lines_of, post, refused
+from support.project import Project, Server, free_port, get, stop
+from support.rendering import git
+from support.runs import STEPS, Load, champion, kill_after, lines_of, post, refused
 
 NAME = "digit-recognition"
 PIXELS = [[0] * 8] * 8

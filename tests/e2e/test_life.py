@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from blueprint import changes, owners, releases, rendering
-from blueprint.changes import Way
-from blueprint.project import Project
-from blueprint.rendering import Renderings, commit, git
+from support import changes, owners, rendering
+from support.changes import Way
+from support.project import Project
+from support.rendering import Renderings, commit, git
+from tools import releases
 
 # What depends on the answers, or asks the owner's steps for something.
 TESTS = "tests/steps tests/test_training.py tests/test_settings.py tests/test_cli.py"

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from blueprint import names, questions
-from blueprint.project import Project, environment, get
-from blueprint.rendering import Renderings
-from blueprint.runs import OWN_TESTS, champion, post, refused
+from support import questions
+from support.project import Project, environment, get
+from support.rendering import Renderings
+from support.runs import OWN_TESTS, champion, post, refused
+from tools import names
 
 NAME = "digit-recognition"
 ROWS = [

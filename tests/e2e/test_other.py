@@ -16,8 +16,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
-from blueprint.project import Project, environment
-from blueprint.runs import champion, post
+from support.project import Project, environment
+from support.runs import champion, post
 
 FILES = """
 import gzip, hashlib, json, pathlib, struct, sys

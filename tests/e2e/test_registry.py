@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.project import Project, Server, environment, free_port, get, stop
-from blueprint.rendering import git
-from blueprint.runs import champion, deployed, post, refused
+from support.project import Project, Server, environment, free_port, get, stop
+from support.rendering import git
+from support.runs import champion, deployed, post, refused
 
 NAME = "digit-recognition"
 Versions = tuple[str, str, str]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.engine import has, unusable
-from blueprint.project import Project, Server, environment, get
-from blueprint.runs import Load, champion, deployed, post, refused
+from support.engine import has, unusable
+from support.project import Project, Server, environment, get
+from support.runs import Load, champion, deployed, post, refused
 
 CLIENTS = Path(__file__).with_name("clients")
 NAME = "digit-recognition"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.project import Project, environment, free_port, get, stop
-from blueprint.rendering import commit, git, render
-from blueprint.runs import post, refused
+from support.project import Project, environment, free_port, get, stop
+from support.rendering import commit, git, render
+from support.runs import post, refused
 
 NAME = "digit-recognition"
 PACKAGE = "src/digit_recognition"

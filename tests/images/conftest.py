@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from blueprint import engine, rendering
-from blueprint.engine import RESTRICTED, docker
-from blueprint.project import Project, free_port, get
+from support import engine, rendering
+from support.engine import RESTRICTED, docker
+from support.project import Project, free_port, get
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from blueprint import engine
-from blueprint.engine import RESTRICTED, docker
-from blueprint.project import environment, get
-from blueprint.rendering import git
-from blueprint.runs import STEPS, lines_of, refused
+from support import engine
+from support.engine import RESTRICTED, docker
+from support.project import environment, get
+from support.rendering import git
+from support.runs import STEPS, lines_of, refused
 
 KINDS = ("pipeline", "serving")
 # Megabytes that an image may have.

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from blueprint import engine, gitlab, rendering
-from blueprint.engine import docker
-from blueprint.index import PASSWORD, Index, closed_index
-from blueprint.project import environment, free_port, get
-from blueprint.runs import champion, lines_of, refused
+from support import engine, gitlab, rendering
+from support.engine import docker
+from support.index import PASSWORD, Index, closed_index
+from support.project import environment, free_port, get
+from support.runs import champion, lines_of, refused
 
 STANDINS = Path(__file__).with_name("standins")
 COMPOSE = "docker/compose.yaml"

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from blueprint import rendering
+from support import rendering
 
 RESULT = Path(__file__).with_name("RESULT.md")
 CONFIG = """\

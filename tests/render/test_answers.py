@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from blueprint import questions, readme
-from blueprint.project import environment
-from blueprint.rendering import Renderings, files, render
+from support import questions
+from support.project import environment
+from support.rendering import Renderings, files, render
+from tools import readme
 
 REFUSED = [
     ("project_name", "", "Give the project a name"),

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-import last_release
-from blueprint import questions
-from blueprint.rendering import commit, git
+from support import questions
+from support.rendering import commit, git
+from tools import last_release
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Every pair of answers renders to a project whose files parse, pass their linters and hold no
 leftovers, whose make targets are sound and whose dependencies resolve. The rows are derived from
-the questions (`blueprint.matrix`), so a new choice is tested without a word here.
+the questions (`tools.matrix`), so a new choice is tested without a word here.
 """
 
 import hashlib
@@ -17,9 +17,10 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from blueprint import matrix, names, questions
-from blueprint.project import environment
-from blueprint.rendering import Renderings, files
+from support import questions
+from support.project import environment
+from support.rendering import Renderings, files
+from tools import matrix, names
 
 # The package is read where it lies.
 MORE = {"PYTHONPATH": "src"}

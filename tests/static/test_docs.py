@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from blueprint import diagrams, make_page
-from blueprint.questions import ROOT
-from blueprint.rendering import tracked_files
+from support.questions import ROOT
+from support.rendering import tracked_files
+from tools import diagrams, make_page
 
 MAX_BYTES = 150_000
 PAGES = [
@@ -78,7 +78,7 @@ def test_every_picture_is_small_and_used() -> None:
 
 
 def test_every_screenshot_is_one_that_the_script_takes() -> None:
-    script = (ROOT / "tests" / "blueprint" / "screenshots.py").read_text()
+    script = (ROOT / "tools" / "screenshots.py").read_text()
     taken = set(re.findall(r'"([a-z-]+\.png)"', script))
     assert {path.name for path in (ROOT / "docs" / "images").iterdir()} == taken
 

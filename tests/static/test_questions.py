@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blueprint import cookiecutter, matrix, names, questions, reference
+from support import questions
+from tools import cookiecutter, matrix, names, reference
 
 QUESTIONS = questions.load()
 ASKED = [question for question in QUESTIONS.values() if question.asked]

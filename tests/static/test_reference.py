@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from blueprint import cli_page, make_page, settings_page
+from tools import cli_page, make_page, settings_page
 
 
 @pytest.mark.parametrize("module", [settings_page, make_page, cli_page], ids=lambda m: m.__name__)

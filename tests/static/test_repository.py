@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.questions import ROOT
-from blueprint.rendering import tracked_files
+from support.questions import ROOT
+from support.rendering import tracked_files
 
 TEXTS = {
     path: (ROOT / path).read_text()

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, nodes
 
-from blueprint.questions import ROOT
-from blueprint.rendering import tracked_files
+from support.questions import ROOT
+from support.rendering import tracked_files
 
 TEMPLATE = Path("template")
 BUDGET = {"template/pyproject.toml.jinja": 12, "template/config/base.yaml.jinja": 12}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from blueprint import releases
+from tools import releases
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from blueprint import owners, rendering
-from blueprint.project import Project, environment
-from blueprint.questions import ROOT
-from blueprint.rendering import TAG, commit, git
+from support import owners, rendering
+from support.project import Project, environment
+from support.questions import ROOT
+from support.rendering import TAG, commit, git
 
 PAGE = (ROOT / "docs" / "how-to" / "adopt-the-template.md").read_text()
 TARGET = "\n.PHONY: ours\nours: ## our own\n\t@$(TOOL) python thing/train.py\n"

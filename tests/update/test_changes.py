@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from blueprint import changes, owners, rendering
-from blueprint.changes import Way
-from blueprint.rendering import TAG, Renderings, commit, files, git
+from support import changes, owners, rendering
+from support.changes import Way
+from support.rendering import TAG, Renderings, commit, files, git
 
 # For the session alone: they change a few files, each as the others do.
 PLAIN = ("license", "python_version", "data_source", "task")
@@ -22,7 +22,7 @@ WAYS = [
 
 
 def test_every_choice_is_on_a_way() -> None:
-    from blueprint import questions
+    from support import questions
 
     taken = {(way.axis, value) for way in changes.ways() for value in way.values}
     assert taken == {(axis, value) for axis, values in questions.axes().items() for value in values}

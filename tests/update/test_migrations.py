@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blueprint import releases
-from blueprint.questions import ROOT
+from support.questions import ROOT
+from tools import releases
 
 SCRIPT = ROOT / "hooks" / "migrations.py"
 OLD = """\

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from blueprint import owners, releases, rendering
-from blueprint.matrix import HARD_TEXT
-from blueprint.releases import Release
-from blueprint.rendering import commit, git, render
+from support import owners, rendering
+from support.rendering import commit, git, render
+from tools import releases
+from tools.matrix import HARD_TEXT
+from tools.releases import Release
 
 TABLES = {"task": "tabular-regression", "framework": "xgboost", "data_source": "files"}
 # Sets of answers, and the release that first could be given them.

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blueprint import rendering
-from blueprint.rendering import TAG, commit, files, git
+from support import rendering
+from support.rendering import TAG, commit, files, git
 
 NEXT = "v0.2.0"
 LINE = "# A line that the next release of the template adds.\n"

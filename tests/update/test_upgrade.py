@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from blueprint import rendering
-from blueprint.owners import contents
-from blueprint.project import Project
-from blueprint.rendering import TAG, commit, git
-from blueprint.runs import refused
+from support import rendering
+from support.owners import contents
+from support.project import Project
+from support.rendering import TAG, commit, git
+from support.runs import refused
 
 NEXT, MIGRATING = "v0.2.0", "v0.3.0"
 LINE = "# A line of the next release.\n"

@@ -1,9 +1,9 @@
 """Make projects of the last release as a user does, and use them: it has gone on working.
 
-`python last_release.py [TEMPLATE] [KEY=VALUE …]`: TEMPLATE is a path or a URL with tags; when it is
-not named, the releases of this clone, by `releases.yml`. The answers are those that are given, or
-few sets that hold every choice once. The exit code is 1 when a project fails; the others are tried
-all the same.
+`python -m tools.last_release [TEMPLATE] [KEY=VALUE …]`: TEMPLATE is a path or a URL with tags; when
+it is not named, the releases of this clone, by `releases.yml`. The answers are those that are
+given, or few sets that hold every choice once. The exit code is 1 when a project fails; the others
+are tried all the same.
 """
 
 import re
@@ -16,9 +16,10 @@ from typing import Any
 
 import yaml
 
-from blueprint import questions, releases, rendering
-from blueprint.project import environment
-from blueprint.rendering import commit, git
+from support import questions, rendering
+from support.project import environment
+from support.rendering import commit, git
+from tools import releases
 
 TARGETS = ("setup", "lint", "test", "run")
 

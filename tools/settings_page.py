@@ -1,13 +1,13 @@
 """The page `docs/reference/settings.md`, read from the generated project's `settings.py`.
 
-`python -m blueprint.settings_page` writes it; a static test holds it up to date. The source is
+`python -m tools.settings_page` writes it; a static test holds it up to date. The source is
 parsed, not imported: what it imports is installed in generated projects only.
 """
 
 import ast
 import re
 
-from blueprint.questions import ROOT
+from support.questions import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "settings.md"
 SOURCE = ROOT / "template" / "src" / "{{package_name}}" / "settings.py"

@@ -1,6 +1,6 @@
 """The page `docs/reference/make.md`: `make help` of projects, and which answers add a target.
 
-`python -m blueprint.make_page` writes it; a static test holds it up to date.
+`python -m tools.make_page` writes it; a static test holds it up to date.
 """
 
 import re
@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, meta
 
-from blueprint.questions import ROOT, axes, default_answers
+from support.questions import ROOT, axes, default_answers
 
 PAGE = ROOT / "docs" / "reference" / "make.md"
 SOURCE = ROOT / "template" / "Makefile.jinja"

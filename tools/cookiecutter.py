@@ -1,13 +1,13 @@
 """`cookiecutter.json`, written from the questions: what Cookiecutter asks is what Copier asks.
 
-`python -m blueprint.cookiecutter` writes it; a static test holds it up to date.
+`python -m tools.cookiecutter` writes it; a static test holds it up to date.
 """
 
 import json
 import re
 from typing import Any
 
-from blueprint.questions import ROOT, Question, load
+from support.questions import ROOT, Question, load
 
 FILE = ROOT / "cookiecutter.json"
 # Defaults that follow from other answers, in the Jinja that Cookiecutter has: it knows neither

@@ -1,14 +1,14 @@
 """The projects that the tests render, and how many combinations of answers they hold.
 
-`python -m blueprint.matrix` writes `docs/reference/coverage.md`; a static test holds it up to date.
+`python -m tools.matrix` writes `docs/reference/coverage.md`; a static test holds it up to date.
 """
 
 from collections.abc import Iterable
 from itertools import combinations
 from typing import Any
 
-from blueprint import questions
-from blueprint.questions import ROOT
+from support import questions
+from support.questions import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "coverage.md"
 NAMES = {1: "answers", 2: "pairs", 3: "triples"}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from blueprint.project import free_port
+from support.project import free_port
 
 __all__ = ["Load", "LoadError", "Target", "free_port", "latencies", "percentile", "wrk"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import copier
 
-from blueprint.questions import ROOT, check_answers
+from support.questions import ROOT, check_answers
 
 TAG = "v0.1.0"
 

@@ -25,11 +25,11 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-from blueprint import diagrams
-from blueprint.project import Project, environment, free_port, get, stop
-from blueprint.questions import ROOT
-from blueprint.rendering import isolate_git_and_copier, snapshot
-from blueprint.walkthrough import STARTED, TEMPLATE, Walk, walk
+from support.project import Project, environment, free_port, get, stop
+from support.questions import ROOT
+from support.rendering import isolate_git_and_copier, snapshot
+from tools import diagrams
+from tools.walkthrough import STARTED, TEMPLATE, Walk, walk
 
 IMAGES = ROOT / "docs" / "images"
 NAME = "tumour-check"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from blueprint import questions
+from support import questions
 
 
 @dataclass(frozen=True)

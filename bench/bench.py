@@ -22,14 +22,14 @@ from functools import cached_property, partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path.insert(0, str(HERE.parent))
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT / "tests"))
 
 import load  # noqa: E402
 import serving  # noqa: E402
 
-from blueprint import rendering  # noqa: E402
-from blueprint.project import Project, environment, free_port, get, stop  # noqa: E402
+from support import rendering  # noqa: E402
+from support.project import Project, environment, free_port, get, stop  # noqa: E402
 
 BUILD = ROOT / "build"
 PACKAGE = "digit_recognition"

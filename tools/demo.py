@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from blueprint import rendering
-from blueprint.project import Project, environment
+from support import rendering
+from support.project import Project, environment
 
 TICK = 2.0
 """Seconds of silence after which a quiet stage shows that it is alive."""

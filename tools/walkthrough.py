@@ -8,7 +8,7 @@ differ from what the page says, and a number with a point by `TOLERANCE`.
 A comment before a block says what is special: `<!-- run: background -->` is left running,
 `<!-- run: fails -->` must fail, `<!-- not run: REASON -->` is left out.
 
-`python -m blueprint.walkthrough docs/tutorial.md` says what does not hold; `--write` mends it.
+`python -m tools.walkthrough docs/tutorial.md` says what does not hold; `--write` mends it.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from blueprint.project import environment, free_port, stop
-from blueprint.rendering import isolate_git_and_copier, snapshot
+from support.project import environment, free_port, stop
+from support.rendering import isolate_git_and_copier, snapshot
 
 TEMPLATE = "mlops-blueprint"  # the clone, as pages call it
 PORT = "8080"

@@ -1,14 +1,14 @@
 """The tree in README.md, taken from a rendering: the folders, and whose they are.
 
-`python -m blueprint.readme` writes it; a test of the renderings holds it up to date.
+`python -m tools.readme` writes it; a test of the renderings holds it up to date.
 """
 
 import re
 import tempfile
 from pathlib import Path
 
-from blueprint.questions import ROOT
-from blueprint.rendering import isolate_git_and_copier, render, snapshot
+from support.questions import ROOT
+from support.rendering import isolate_git_and_copier, render, snapshot
 
 README = ROOT / "README.md"
 BLOCK = re.compile(r"(<!-- tree: [^\n]*-->\n```text\n)(.*?)(```\n<!-- end of tree -->)", re.DOTALL)

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from blueprint.project import Project, Server
+from support.project import Project, Server
 
 STEPS = ["load_data", "train_model", "evaluate_model", "register_model", "deploy_model"]
 # What depends on the framework and the task; the default project runs all of its tests, and what

@@ -1,9 +1,9 @@
 """The page `docs/reference/questions.md`, written from the questions.
 
-`python -m blueprint.reference` writes it; a static test holds it up to date.
+`python -m tools.reference` writes it; a static test holds it up to date.
 """
 
-from blueprint.questions import ROOT, Question, load
+from support.questions import ROOT, Question, load
 
 PAGE = ROOT / "docs" / "reference" / "questions.md"
 HEAD = """\

@@ -1,6 +1,6 @@
 """The page `docs/reference/cli.md`, read from the generated project's command lines.
 
-`python -m blueprint.cli_page` writes it; a static test holds it up to date, and the test of the
+`python -m tools.cli_page` writes it; a static test holds it up to date, and the test of the
 tutorial compares it with `--help`. The source is parsed, not imported, as settings.py is.
 """
 
@@ -8,7 +8,7 @@ import ast
 from dataclasses import dataclass
 from pathlib import Path
 
-from blueprint.questions import ROOT
+from support.questions import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "cli.md"
 PACKAGE = ROOT / "template" / "src" / "{{package_name}}"

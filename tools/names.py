@@ -15,8 +15,8 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
-from blueprint import questions, rendering
-from blueprint.project import environment
+from support import questions, rendering
+from support.project import environment
 
 FILE = questions.FOLDER / "names.yml"
 HEAD = """\

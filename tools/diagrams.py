@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from blueprint.questions import ROOT
+from support.questions import ROOT
 
 FOLDER = ROOT / "docs" / "diagrams"
 MERMAID = "mermaid@12.3.0"
@@ -40,7 +40,7 @@ def stale() -> list[Path]:
 
 
 def draw() -> None:
-    from blueprint.screenshots import browser
+    from tools.screenshots import browser
 
     with tempfile.TemporaryDirectory() as folder, browser() as started:
         subprocess.run(["npm", "pack", "--silent", MERMAID], cwd=folder, check=True)

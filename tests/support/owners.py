@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from jinja2 import Template
 
-from blueprint.questions import ROOT
-from blueprint.rendering import files
+from support.questions import ROOT
+from support.rendering import files
 
 # Every release has the same lines around this one: an edit beside a change would be a conflict.
 UV_RULE = ".tools/bin/uv:\n"

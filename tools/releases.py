@@ -1,6 +1,6 @@
 """The template's releases, from `releases.yml`, and a repository that has them all.
 
-`python -m blueprint.releases X.Y.Z` makes the next one: docs/how-to/release.md.
+`python -m tools.releases X.Y.Z` makes the next one: docs/how-to/release.md.
 """
 
 import re
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from blueprint.questions import ROOT
-from blueprint.rendering import commit, git, tracked_files
+from support.questions import ROOT
+from support.rendering import commit, git, tracked_files
 
 FILE = ROOT / "releases.yml"
 CHANGELOG = ROOT / "CHANGELOG.md"

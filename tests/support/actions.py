@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from blueprint.expressions import fill_in, holds
-from blueprint.project import environment
+from support.expressions import fill_in, holds
+from support.project import environment
 
 SAME_REPOSITORY = "team/project"
 PUSH = {"event_name": "push", "ref": "refs/heads/main", "event": {}}
@@ -185,7 +185,7 @@ class GitHub:
             assert kept.exists(), f"there is no artifact {given['name']}"
             copy(kept, project / given.get("path", "."))
         else:
-            raise AssertionError(f"{action}: say in blueprint/actions.py what it leaves behind")
+            raise AssertionError(f"{action}: say in support/actions.py what it leaves behind")
 
 
 def load(project: Path, workflow: str) -> dict[str, Any]:
