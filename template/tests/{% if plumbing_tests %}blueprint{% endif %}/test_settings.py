@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from blueprint import settings as module
-from blueprint.settings import Data, SettingsError, Split, load
+from blueprint.data.settings import Data, Split
+from blueprint.settings import SettingsError, load
 
 PROJECT, TRAIN = Path(__file__).parents[1], module.TRAIN
 

@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from .. import gate, settings
+from .. import gate
 from ..data import Dataset
 from ..export.training import Training
 from ..model import Model
 from ..registry.client import Registry
-from . import evidence
+from . import evidence, settings
 from .comparison import MEANS, bounds, compare
 from .metrics import Predictions, metrics_of, problem
 from .metrics.classification import confusion_matrix, roc_points

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from .. import gate, settings
+from .. import gate
 from ..data import Dataset
 from ..data.slices import SETTING, check_columns
 from ..errors import UserError
 from ..model import Model, ModelError
 from ..registry.client import Registry, RegistryError, Version
+from . import settings
 from .comparison import compare, mcnemar
 from .metrics import Predictions, metrics_of
 

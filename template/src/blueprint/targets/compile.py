@@ -24,9 +24,11 @@ def parameters(settings: Settings) -> dict[str, Any]:
 
 def batch_parameters(settings: Settings) -> dict[str, Any]:
     """The arguments of batch prediction that the configuration gives; a run gives the rest."""
+    from ..batch.settings import scoring
+
     registry = settings.registry.model_dump(mode="json", exclude_none=True)
     return {
-        "batch": settings.scoring().model_dump(mode="json", exclude_none=True),
+        "batch": scoring(settings).model_dump(mode="json", exclude_none=True),
         "registry": registry,
     }
 

@@ -102,7 +102,7 @@ def pipeline_image(settings: Settings) -> str:
     """The image that a compiled pipeline names: the configured one, or what was pushed or built,
     or else what `make images` would build."""
     if settings.pipeline.image:
-        return settings.pipeline.image
+        return str(settings.pipeline.image)
     image = recorded().get("pipeline")
     if image:
         if image.code != fingerprint():

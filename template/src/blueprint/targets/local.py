@@ -15,9 +15,10 @@ from typing import Any
 from unittest.mock import patch
 
 from .. import pipelines
+from ..data.settings import Data
 from ..errors import UserError
 from ..registry import check as registry_check
-from ..settings import Data, Settings
+from ..settings import Settings
 from . import code, preflight
 from .display import Display
 

@@ -10,7 +10,7 @@ from typing import Any
 from kfp import dsl
 from kfp.dsl.pipeline_context import Pipeline as Graph
 
-from ..settings import Pipeline, Step
+from .settings import Pipeline, Step
 
 
 def with_options(pipeline: Any, options: Pipeline, caches: Mapping[str, bool] | None = None) -> Any:

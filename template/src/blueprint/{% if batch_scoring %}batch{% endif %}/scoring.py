@@ -23,8 +23,9 @@ from ..data.streams import stream
 from ..errors import UserError
 from ..logins import without_login
 from ..model import Model, ModelError
-from ..settings import INSTEAD, Batch
+from ..settings import INSTEAD
 from .rows import Rows, predictions
+from .settings import Batch
 
 STATE = "_scoring.json"
 BATCH_ROWS = 8_192  # that the model sees at once

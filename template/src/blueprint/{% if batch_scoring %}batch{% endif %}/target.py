@@ -13,6 +13,7 @@ from ..progress import Ticker
 from ..registry import store
 from ..settings import Settings
 from . import BatchError, Summary, score
+from .settings import scoring
 
 
 def run(
@@ -26,7 +27,7 @@ def run(
             raise BatchError(f"version {number} cannot be loaded: {error}") from None
         with _progress() as report:
             summary = score(
-                source, output, model, number, settings.scoring(), force=force, report=report
+                source, output, model, number, scoring(settings), force=force, report=report
             )
     for line in summary.lines():
         print(line)

@@ -20,11 +20,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ..model import ModelError
-from ..settings import Serving
 from . import openapi, v1, v2
 from .holder import Holder, Served
 from .http import LARGE_BODY, Bodies, Requests, fail, refuse, reply, send_all
 from .metrics import Metrics
+from .settings import Serving
 from .values import RequestError, cut
 from .work import Predict, Slices, Work, Write
 

@@ -9,10 +9,10 @@ from typing import TypeVar
 import numpy as np
 from starlette.exceptions import HTTPException
 
-from ..settings import Serving
 from .batching import Batcher
 from .holder import SLOW_SECONDS, Served, cores
 from .http import LARGE_BODY
+from .settings import Serving
 from .v1 import SLICE_ROWS
 from .values import RequestError
 

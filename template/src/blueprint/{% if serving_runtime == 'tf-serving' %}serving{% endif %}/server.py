@@ -7,8 +7,8 @@ import subprocess
 
 from ..errors import UserError
 from ..registry import store
-from ..settings import Serving
 from ..targets.images import find_engine
+from .settings import Serving
 
 DOCKERFILE = "docker/serving.Dockerfile"
 PORT = 8080  # in the container

@@ -15,18 +15,18 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from blueprint.batch import BatchError, score
+from blueprint.batch.settings import Batch
 from blueprint.data import DataError
 from blueprint.data.storage import Folder
 from blueprint.errors import UserError
 from blueprint.model import Model
-from blueprint.settings import Batch
 
 SETTINGS = Batch(part_rows=400)
 SLOW = """
 import sys, time
 from blueprint.batch import score
 from blueprint.model import Model
-from blueprint.settings import Batch
+from blueprint.batch.settings import Batch
 
 source, output, model = sys.argv[1:]
 wait = lambda done, total: time.sleep(0.05)

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from blueprint.data import DataError, write_splits
+from blueprint.data.settings import Data
 from blueprint.data.sources import files as source
 from blueprint.data.sources import read, scan
-from blueprint.settings import Data
 
 ROWS = pl.DataFrame({"x": [1, 2, 3, 4], "y": [0.5, 1.5, 2.5, 3.5], "label": list("abab")})
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from blueprint.cli import app
 from blueprint.data import DataError
+from blueprint.data.settings import Data
 from blueprint.data.sources import propose_columns, read
-from blueprint.settings import Data
 
 FEW = {
     "age": [18, 30, 95],

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from blueprint.data import DataError, write_splits
+from blueprint.data.settings import Data
 from blueprint.data.sources import read, scan
-from blueprint.settings import Data
 
 NAMES = ("train", "validation", "test")
 

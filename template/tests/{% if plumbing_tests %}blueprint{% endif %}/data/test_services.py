@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
 from blueprint.data import DataError, write_splits
+from blueprint.data.settings import Data
 from blueprint.data.sources import read, scan
-from blueprint.settings import Data
 
 PASSWORD = "hush: 50% @ /?"
 ROWS = pl.DataFrame(

@@ -16,10 +16,11 @@ from project import components
 
 from blueprint.data import DataError
 from blueprint.data.rules import DTYPES
+from blueprint.data.settings import Data
 from blueprint.data.sources import read, scan
 from blueprint.data.sources import sql as source
 from blueprint.logins import without_login
-from blueprint.settings import Data, SettingsError
+from blueprint.settings import SettingsError
 from blueprint.targets.compile import compile_pipeline, parameters
 
 OUTPUTS = ("train_data", "validation_data", "test_data")

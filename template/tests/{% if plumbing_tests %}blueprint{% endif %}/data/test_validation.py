@@ -8,9 +8,9 @@ import pytest
 
 from blueprint.data import DataError
 from blueprint.data.rules import DTYPES, Column
+from blueprint.data.settings import Column as ColumnSettings
+from blueprint.data.settings import Data, Dtype
 from blueprint.data.validation import validate
-from blueprint.settings import Column as ColumnSettings
-from blueprint.settings import Data, Dtype
 
 GOOD = {"age": [30, 40, 50], "city": ["Mainz", "Bonn", "Trier"], "label": ["no", "yes", "no"]}
 COLUMNS = {

@@ -15,10 +15,10 @@ from onnx import TensorProto, helper
 from blueprint.data import Dataset, Feature, Schema
 from blueprint.evaluation import evaluate as module
 from blueprint.evaluation.evaluate import Evaluation, evaluate
+from blueprint.evaluation.settings import Budgets, Champion, Gate, Slices
 from blueprint.export.training import RECORD, Training
 from blueprint.model import MODEL_FILE, SIGNATURE_FILE, Signature, Tensor, digest
 from blueprint.registry.client import Registry
-from blueprint.settings import Budgets, Champion, Gate, Slices
 
 RULES = Gate(floors={"r2": 0.3}, champion=Champion(metric="rmse", margin=1.0))
 FEATURES = {

@@ -18,7 +18,7 @@ from blueprint.evaluation.evidence import (
 )
 from blueprint.evaluation.metrics import Predictions, metrics_of
 from blueprint.evaluation.overlap import count_overlap
-from blueprint.settings import Slices
+from blueprint.evaluation.settings import Slices
 
 SPLIT = {"validation": 0.2, "test": 0.3}
 FLOORS = {"accuracy": 0.0}

@@ -11,9 +11,9 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
+from blueprint.data.settings import Data
 from blueprint.data.sources import scan
 from blueprint.registry import store
-from blueprint.settings import Data
 from blueprint.targets import local
 from blueprint.targets.compile import compile_pipeline
 from blueprint.targets.local import RunError

@@ -7,9 +7,9 @@ import pytest
 from cluster.fake import Fake
 
 from blueprint import settings
-from blueprint.settings import Kubeflow
 from blueprint.targets import images
 from blueprint.targets.kubeflow.client import connect
+from blueprint.targets.kubeflow.settings import Kubeflow
 from blueprint.targets.local import fingerprint
 
 REAL = os.environ.get("KFP_ENDPOINT")

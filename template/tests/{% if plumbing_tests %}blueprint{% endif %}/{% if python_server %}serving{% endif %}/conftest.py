@@ -22,7 +22,7 @@ START = """
 import json
 import sys
 from blueprint.serving.server import run
-from blueprint.settings import Serving
+from blueprint.serving.settings import Serving
 
 if __name__ == "__main__":
     run(Serving(**json.loads(sys.argv[1])), "digits")

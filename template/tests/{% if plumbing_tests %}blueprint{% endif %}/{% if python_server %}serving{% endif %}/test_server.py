@@ -20,8 +20,8 @@ from blueprint.registry import store as model_store
 from blueprint.serving import holder
 from blueprint.serving.app import create_app
 from blueprint.serving.server import run
+from blueprint.serving.settings import Serving
 from blueprint.serving.startup import bind
-from blueprint.settings import Serving
 
 IMAGE = [[0] * 8] * 8
 PREDICT = "/v1/models/digits:predict"

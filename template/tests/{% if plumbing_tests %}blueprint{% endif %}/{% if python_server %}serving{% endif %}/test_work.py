@@ -18,8 +18,8 @@ from blueprint.model import ModelError
 from blueprint.serving import holder
 from blueprint.serving.batching import Batcher
 from blueprint.serving.holder import Served
+from blueprint.serving.settings import Batching, Serving
 from blueprint.serving.work import Work
-from blueprint.settings import Batching, Serving
 
 BODY = json.dumps({"instances": [[[0] * 8] * 8]}).encode()
 

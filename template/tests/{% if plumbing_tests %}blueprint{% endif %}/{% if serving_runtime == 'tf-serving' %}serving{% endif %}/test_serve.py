@@ -15,7 +15,7 @@ import pytest
 from blueprint.errors import UserError
 from blueprint.registry import store
 from blueprint.serving import server
-from blueprint.settings import Serving
+from blueprint.serving.settings import Serving
 
 CONFIG = Path(__file__).parents[2] / "docker" / "tf-serving"
 NOTE = """#!/bin/sh

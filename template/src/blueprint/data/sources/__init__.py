@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from ...settings import Data
+from ...data.settings import Data
 from ..dataset import DataError
 from ..proposal import propose
 from ..rules import Column

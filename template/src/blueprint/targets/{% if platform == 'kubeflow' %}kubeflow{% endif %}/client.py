@@ -14,8 +14,9 @@ import urllib3
 from kfp.client.token_credentials_base import TokenCredentialsBase
 
 from ...errors import UserError
-from ...settings import KUBEFLOW_COOKIE, KUBEFLOW_TOKEN, Kubeflow, Settings
+from ...settings import Settings
 from .readiness import check_access
+from .settings import KUBEFLOW_COOKIE, KUBEFLOW_TOKEN, Kubeflow
 
 CONNECT_SECONDS = 10
 LOGINS = {

@@ -13,10 +13,10 @@ import kfp_server_api as api
 import urllib3
 
 from ...progress import FAILED, FINISHED, STARTED, line
-from ...settings import Kubeflow
 from ..display import LINE, Display
 from ..local import RUNS, STEPS, RunError
 from .client import Client, ClusterError, errors
+from .settings import Kubeflow
 
 ENDS = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR")
 PATIENCE = 5  # answers in a row that may be missing, while a run goes on

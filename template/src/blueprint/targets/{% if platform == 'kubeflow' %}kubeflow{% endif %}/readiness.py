@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 from ... import settings as configuration
 from ...doctor import Check
 from ...errors import UserError
-from ...settings import IN_CLUSTER_TOKEN, KUBEFLOW_COOKIE, KUBEFLOW_TOKEN, Kubeflow, Settings
+from ...settings import Settings
 from .. import images
 from ..local import fingerprint
+from .settings import IN_CLUSTER_TOKEN, KUBEFLOW_COOKIE, KUBEFLOW_TOKEN, Kubeflow
 
 # Hosts that mean this machine here, and another one in a pod.
 HERE = re.compile(r"(.*\.)?localhost(\.localdomain)?|127\..*|0\.0\.0\.0|::1?|host\.docker\..*|")

@@ -1,0 +1,18 @@
+"""The section `registry`: where runs and versions are kept."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ..settings import Section
+
+
+class Registry(Section):
+    """The model's name, and the MLflow tracking server; on a laptop a SQLite file and a folder."""
+
+    tracking_uri: Annotated[str, Field(min_length=1)]
+    artifact_location: str | None = None
+    name: str
+
+
+SECTIONS = {"registry": (Registry, ...)}
