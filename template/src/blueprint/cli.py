@@ -24,10 +24,12 @@ def doctor() -> None:
     raise SystemExit(check())
 
 
+for room in rooms("commands"):
+    app.registered_commands += room.app.registered_commands
+
+
 def main() -> None:
     """Run the command line; a `UserError` is one line on standard error and exit code 1."""
-    for room in rooms("commands"):
-        app.registered_commands += room.app.registered_commands
     try:
         app()
     except UserError as error:
