@@ -12,7 +12,7 @@ from support.questions import ROOT, axes, default_answers
 
 PAGE = ROOT / "docs" / "reference" / "make.md"
 SOURCE = ROOT / "template" / "Makefile.jinja"
-HELP = re.compile(r"^([a-z-]+):.*?## (.*)$", re.MULTILINE)  # as `make help` itself reads it
+HELP = re.compile(r"^([a-z-]+):.*?##\+? (.*)$", re.MULTILINE)  # as `make help` itself reads it
 VARIABLE = re.compile(r"^([A-Z_]+) \?= ?(.*)$", re.MULTILINE)
 HEAD = """\
 # Make targets
