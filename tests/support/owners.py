@@ -16,7 +16,7 @@ from support.rendering import files
 # Every release has the same lines around this one: an edit beside a change would be a conflict.
 UV_RULE = ".tools/bin/uv:\n"
 MY_TARGET = ".PHONY: mine\nmine: ## my own target\n\t@echo mine\n\n"
-MY_COMMENT = "# Mine.\n"
+MY_NOTICE = "Mine.\n"
 MY_LINE = "/my-data/\n"
 OWN = ("data.py", "train.py", "my_features.py")
 DELETED = ("docs/architecture.md", ".pre-commit-config.yaml")
@@ -80,10 +80,10 @@ def edit_steps(project: Path) -> Expected:
 
 
 def edit_plumbing(project: Path) -> Expected:
-    """A make target, a line of a script, an ignored folder, another port."""
+    """A make target, a notice, an ignored folder, another port."""
     edits: Expected = {
         Path("Makefile"): lambda text: text.replace(UV_RULE, MY_TARGET + UV_RULE),
-        Path("docker/install.sh"): lambda text: text + MY_COMMENT,
+        Path("LICENSE"): lambda text: text + MY_NOTICE,
         Path(".gitignore"): lambda text: MY_LINE + text,
         Path("config/base.yaml"): lambda text: text.replace("port: 8080", "port: 9090"),
     }
