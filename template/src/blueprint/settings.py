@@ -1,59 +1,41 @@
 """Configuration: the only reader of environment variables and of the files in config/.
 
 Later layers win: config/base.yaml, config/<MLOPS_ENV>.yaml, environment variables
-(`MLOPS_TRAIN__EPOCHS=3`), and what the command line gives (`train.epochs=3`).
+(`MLOPS_TRAIN__EPOCHS=3`), and what the command line gives (`train.epochs=3`). Each room's own
+`settings.py` says which sections there are (SECTIONS), and of their keys: which may have a login in
+the environment (FROM_ENVIRONMENT), and where a login in a URL belongs instead (LOGINS).
 """
 
-import ast
 import json
 import os
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from copy import deepcopy
 from difflib import get_close_matches
-from importlib import import_module
+from functools import cache, reduce
+from operator import getitem
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Optional
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    TypeAdapter,
-    ValidationError,
-    create_model,
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
 )
 
-from . import pipelines
+from . import rooms
 from .errors import UserError
 from .logins import find, without_login
+from .text import listing
 
 CONFIG = Path("config")
-HERE = Path(__file__).parent
 ENV_PREFIX = "MLOPS_"
 ENVIRONMENT = f"{ENV_PREFIX}ENV"  # names the configuration; ENV alone is the shells' own
-Scalar = bool | int | float | str
-PLAIN: dict[str, Any] = {kind.__name__: kind for kind in (bool, int, float, str)}
-PLAIN |= {"Literal": Literal, "Optional": Optional}
-PASSWORD = f"{ENV_PREFIX}DATA__SQL__PASSWORD"
-# What a URL may hold a login in when it comes from the environment; it is read where it is used.
-WITH_LOGIN = (("data", "sql", "url"), ("data", "files", "path"), ("registry", "tracking_uri"))
-# What takes the place of a login in a URL, by where the key begins.
-INSTEAD = {
-    "data.sql.url": f"set it in the environment as {PASSWORD}",
-    "data.files.path": "object stores take theirs from their cloud's own variables; or set the "
-    f"whole URL in the environment as {ENV_PREFIX}DATA__FILES__PATH",
-    "registry.tracking_uri": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the "
-    f"environment, or for a database the whole URL as {ENV_PREFIX}REGISTRY__TRACKING_URI",
-    "kubeflow.pipeline_root": "Kubeflow takes it from its ConfigMap kfp-launcher",
-    "kubeflow": "set KUBEFLOW_TOKEN or KUBEFLOW_COOKIE in the environment",
-    "pipeline": "name a Secret in pipeline.every.secrets",
-    "images": "`docker login` keeps it",
-    "": "set it in the environment, in the variables that its library reads",
-}
+OTHER_LOGINS = "set it in the environment, in the variables that its library reads"
 
 
 class SettingsError(UserError):
@@ -64,6 +46,22 @@ class Section(BaseModel):
     """A part of the configuration; a key that it does not know is an error."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Settings(BaseSettings):
+    """Everything that a run can be told: each section of the configuration by its name."""
+
+    model_config = SettingsConfigDict(extra="forbid")
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+class SomeSettings(Settings):
+    """Some sections of the configuration; others may be there too."""
+
+    model_config = SettingsConfigDict(extra="ignore")
 
 
 def as_text(value: Any) -> Any:
@@ -88,24 +86,12 @@ def matching(pattern: str, expected: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-class Settings(BaseModel):
-    """Everything that a run can be told: each section of the configuration by its name."""
-
-    model_config = ConfigDict(extra="forbid")
-    train: dict[str, Scalar] = {}
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
-
-
 def sections() -> dict[str, Any]:
-    """The sections that there are, by name: each folder's `settings.py` has its own in SECTIONS."""
-    found: dict[str, Any] = {}
-    for path in sorted(HERE.glob("*/**/settings.py")):
-        parts = path.relative_to(HERE).with_suffix("").parts
-        found |= import_module(".".join(("blueprint", *parts))).SECTIONS
-    return found
+    """The type and default of each section; one that depends on the project is a function."""
+    known: dict[str, Any] = {}
+    for room in rooms("settings"):
+        known |= {name: each() if callable(each) else each for name, each in room.SECTIONS.items()}
+    return known
 
 
 def load(
@@ -116,114 +102,102 @@ def load(
     """Read the configuration of `environment` (default: $MLOPS_ENV, else "local").
 
     `overrides` are `key.path=value` texts. A program that reads some sections alone, such as the
-    server in its image, gives them as `known_sections`; the others are not looked at. Raises
-    `SettingsError`, one line a mistake.
+    server in its image, gives them as `known_sections`. Raises `SettingsError`, one line a mistake.
     """
+    base: type[Settings] = Settings if known_sections is None else SomeSettings
     fields = sections() if known_sections is None else dict(known_sections)
-    environment = environment or os.environ.get(ENVIRONMENT) or "local"
-    base, specific = CONFIG / "base.yaml", CONFIG / f"{environment}.yaml"
-    if base.exists() and not specific.exists():
-        names = sorted(path.stem for path in CONFIG.glob("*.yaml") if path != base)
-        raise SettingsError(
-            f"{ENVIRONMENT}={environment}: no {specific}; there are {', '.join(names)}"
-        )
-    train = arguments()
-    files = {str(base): _read(base), str(specific): _read(specific)}
-    known = merge({"train": train or {}}, merge(*files.values()))
-    layers = files | {
-        "environment variable": _without_login(variables(known, {*fields, "train"})),
-        "command line": _parse(overrides),
-    }
-    plain = [(key, each.default) for key, each in (train or {}).items()]
-    values = {key: value for key, value in plain if isinstance(value, Scalar)}
-    merged: dict[str, Any] = {"train": values} if values else {}
+    model = create_model("Settings", __base__=base, **fields)
+    layers = _files(model, environment or os.environ.get(ENVIRONMENT) or "local")
+    below = merge(*(layer() for layer in layers.values()))
+    layers["environment variable"] = InitSettingsSource(model, variables(below, model))
+    layers["command line"] = InitSettingsSource(model, _parse(overrides))
     for name, layer in layers.items():
-        if _has(layer, ("data", "sql", "password")):
-            raise SettingsError(f"{name}: data.sql.password: set it in the environment: {PASSWORD}")
-        for path in find(layer):
-            key = ".".join(path)
-            instead = next(text for begin, text in INSTEAD.items() if key.startswith(begin))
-            raise SettingsError(f"{name}: {key}: a login is in it; leave it out: {instead}")
-        if train is not None:
-            _check_train(name, layer.get("train"), train)
-        merged = merge(merged, layer)
+        for path in find(layer()):
+            raise SettingsError(f"{name}: {'.'.join(path)}: {login_advice('.'.join(path))}")
     try:
-        model = create_model("Settings", __base__=Settings, **fields)
-        if known_sections is not None:
-            merged = {key: value for key, value in merged.items() if key in fields}
-        return model(**merged)
+        return model(_build_sources=(tuple(reversed(layers.values())), {}))  # type: ignore[call-arg]
     except ValidationError as error:
-        lines = [_explain(dict(item), layers) for item in error.errors()]
+        lines = [_explain(dict(each), layers, model) for each in error.errors()]
         raise SettingsError("\n".join(lines)) from None
 
 
 def variables(
-    known: Mapping[str, Any] = MappingProxyType({}), names: Container[str] = ("data", "registry")
+    below: Mapping[str, Any] = MappingProxyType({}), model: type[Settings] | None = None
 ) -> dict[str, Any]:
-    """What the environment says, passwords included; `known` is what the layers below it hold.
+    """What the environment says; with a `model`, what its settings may hold: no login.
 
-    A part of a name means the key that is written as it is, or else but for capitals; a new key in
-    capitals alone is in small letters. A value in braces or brackets is JSON.
+    A part of a name means the key of the layers `below`, or of the model, that is written as it is,
+    or else but for capitals; a new key in capitals alone is in small letters. A value in braces or
+    brackets is JSON.
     """
     result: dict[str, Any] = {}
     for name, value in os.environ.items():
         parts = name.removeprefix(ENV_PREFIX).split("__")
-        if not name.startswith(ENV_PREFIX) or parts[0].lower() not in names:
-            continue  # MLOPS_ENV, and what others mean by the prefix
-        level: Any = known
+        if not name.startswith(ENV_PREFIX) or name == ENVIRONMENT:
+            continue
+        level: Any = below
         for index, part in enumerate(parts):
-            keys = [*level] if isinstance(level, Mapping) else []
-            same = [key for key in keys if str(key).lower() == part.lower()]
+            known = [*level] if isinstance(level, Mapping) else []
+            known += _keys(_section(model, parts[:index]))
+            same = [key for key in known if str(key).lower() == part.lower()]
             new = part.lower() if part.isupper() or not index else part
-            parts[index] = part if part in keys else same[0] if same else new
+            parts[index] = part if part in known else same[0] if same else new
             level = level.get(parts[index]) if isinstance(level, Mapping) else None
-        given: Any = value
-        password = parts[:2] == ["data", "sql"] and len(parts) > 2  # it may begin in any way
-        if value.startswith(("{", "[")) and not password:
+        key, given = ".".join(parts), value
+        if model and (parts[0] not in model.model_fields or _is_secret(key, model)):
+            continue  # what others mean by the prefix, and what is read where it is used
+        if key in _from_environment():
+            given = without_login(value) if model else value
+        elif value.startswith(("{", "[")):
             with suppress(ValueError):  # then it is a text
                 given = json.loads(value)
-        for part in reversed(parts):
-            given = {part: given}
-        result = merge(result, given)
+        result = merge(result, _nested(parts, given))
     return result
 
 
 def with_login(url: str, *path: str) -> str:
     """The URL of that key as the environment gives it, login included, where it is the same one."""
-    given: Any = variables()
-    for part in path:
-        given = given.get(part) if isinstance(given, dict) else None
+    given: Any = None
+    with suppress(KeyError, TypeError):
+        given = reduce(getitem, path, variables())
     return given if isinstance(given, str) and without_login(given) == url else url
 
 
-def _without_login(variables: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what no settings hold: it is read where a source or the registry is opened."""
-    variables = deepcopy(variables)
-    for *path, last in (*WITH_LOGIN, ("data", "sql", "user"), ("data", "sql", "password")):
-        section: Any = variables
-        for part in path:
-            section = section.get(part) if isinstance(section, dict) else None
-        if not isinstance(section, dict) or last not in section:
-            continue
-        if last in ("user", "password"):
-            del section[last]
-        elif isinstance(section[last], str):
-            section[last] = without_login(section[last])
-    if _has(variables, ("data", "sql")) and variables["data"]["sql"] == {}:
-        del variables["data"]["sql"]
-    return variables
+def login_advice(key: str) -> str:
+    """What to do about a login in the URL of that key, of which no settings hold one."""
+    tables = [getattr(room, "LOGINS", {}) for room in rooms("settings")]
+    advice = {begin: text for table in tables for begin, text in table.items()}
+    begin = max((each for each in advice if key.startswith(each)), key=len, default="")
+    return f"a login is in it; leave it out: {advice.get(begin, OTHER_LOGINS)}"
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise SettingsError(f"{path} is missing: run this in the project's own folder") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content or {}, dict):
-        raise SettingsError(f"{path}: expected keys and values, got a {type(content).__name__}")
-    return content or {}
+def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested configuration in one, the later layers on top."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            old = merged.get(key)
+            both = isinstance(old, dict) and isinstance(value, dict)
+            merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _files(model: type[Settings], environment: str) -> dict[str, InitSettingsSource]:
+    base, specific = CONFIG / "base.yaml", CONFIG / f"{environment}.yaml"
+    if base.exists() and not specific.exists():
+        names = listing(sorted(path.stem for path in CONFIG.glob("*.yaml") if path != base))
+        raise SettingsError(f"{ENVIRONMENT}={environment}: no {specific}; there are {names}")
+    layers: dict[str, InitSettingsSource] = {}
+    for path in (base, specific):
+        if not path.exists():
+            raise SettingsError(f"{path} is missing: run this in the project's own folder")
+        try:
+            layers[str(path)] = YamlConfigSettingsSource(model, path)
+        except yaml.YAMLError as error:
+            raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        except (AttributeError, TypeError, ValueError):
+            raise SettingsError(f"{path}: expected keys and values") from None
+    return layers
 
 
 def _parse(overrides: Iterable[str]) -> dict[str, Any]:
@@ -232,103 +206,74 @@ def _parse(overrides: Iterable[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not (equals and key):
             raise SettingsError(f"{text!r}: expected key=value, such as train.epochs=5")
-        for part in reversed(key.split(".")):
-            value = {part: yaml.safe_load(value) if isinstance(value, str) else value}  # type: ignore[assignment]
-        result = merge(result, value)  # type: ignore[arg-type]
+        result = merge(result, _nested(key.split("."), yaml.safe_load(value)))
     return result
 
 
-def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
-    return merged
-
-
-class Argument(NamedTuple):
-    """A keyword argument of `train_model`: its type and default, None where these are not plain."""
-
-    type: Any
-    default: Any
-    required: bool
-
-
-def arguments() -> dict[str, Argument] | None:
-    """The keyword arguments of `train_model` in train.py, None where the project is not installed.
-
-    Read from the source: importing it would load the framework.
-    """
-    folder = pipelines.folder()
-    if folder is None:
-        return None
-    path = folder / "train.py"
-    try:
-        source = ast.parse(path.read_text()) if path.exists() else ast.Module([], [])
-    except SyntaxError as error:
-        raise SettingsError(f"train.py, line {error.lineno}: {error.msg}") from None
-    found = {}
-    for node in source.body:
-        if isinstance(node, ast.FunctionDef) and node.name == "train_model":
-            for argument, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
-                default = None
-                with suppress(ValueError):
-                    default = ast.literal_eval(value) if value else None
-                kind = _declared(argument.annotation) if argument.annotation else type(default)
-                kind = None if kind is type(None) else kind
-                found[argument.arg] = Argument(kind, default, value is None)
-    return found
-
-
-def _declared(annotation: ast.expr) -> Any:
-    """The type that an annotation of Python's own names says, else None."""
-    with suppress(Exception):
-        kind = eval(ast.unparse(annotation), {"__builtins__": {}}, PLAIN)
-        TypeAdapter(kind)
-        return kind
-
-
-def _check_train(layer: str, given: Any, known: dict[str, Argument]) -> None:
-    """Hold `train` values to the arguments of `train_model`: no schema here knows them, for it is
-    yours. A value takes the type of the argument."""
-    for key, value in given.items() if isinstance(given, dict) else ():
-        where = f"{layer}: train.{key}"
-        if key not in known:
-            close = get_close_matches(key, known, n=1)
-            names = f"it has {', '.join(known)}" if known else "it has none"
-            hint = f"did you mean {close[0]}?" if close else names
-            raise SettingsError(f"{where}: no argument of train_model in steps/train.py; {hint}")
-        if not isinstance(value, Scalar):
-            raise SettingsError(f"{where}: expected a number, a text, true or false, got {value!r}")
-        kind = known[key].type
-        if kind is None:
-            continue
-        try:
-            given[key] = TypeAdapter(kind).validate_python(value)
-        except ValidationError:
-            name = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
-            raise SettingsError(f"{where}: expected {name}, got {value!r}") from None
-
-
-def _has(layer: Any, path: Iterable[str]) -> bool:
-    for part in path:
-        if not isinstance(layer, Mapping) or part not in layer:
-            return False
-        layer = layer[part]
-    return True
-
-
-def _explain(error: dict[str, Any], layers: Mapping[str, Any]) -> str:
+def _explain(error: dict[str, Any], layers: Mapping[str, Any], model: type[Settings]) -> str:
     """One line for one mistake: the layer that holds the value, the key, what is expected."""
     path = [str(part) for part in error["loc"]]
-    key = ".".join(path)
+    key, section = ".".join(path), _section(model, path[:-1])
     if error["type"] == "missing":
         return f"{next(iter(layers))}: {key} is missing"
-    name = next((name for name in reversed([*layers]) if _has(layers[name], path)), "default")
+    holding = (name for name in reversed([*layers]) if _holds(layers[name](), path))
+    where = f"{next(holding, 'default')}: {key}"
     if error["type"] == "extra_forbidden":
-        return f"{name}: {key}: no such key"
+        if _is_secret(key, model):
+            variable = ENV_PREFIX + key.upper().replace(".", "__")
+            return f"{where}: set it in the environment: {variable}"
+        known = _keys(section)
+        close = get_close_matches(path[-1], known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {listing(known)}"
+        noun = getattr(section, "noun", "key")
+        return f"{where}: no such {noun}; {hint if known else 'there are none'}"
     message = error["msg"].removeprefix("Value error, ")
-    if isinstance(error["input"], Mapping) or "sql" in path:  # it may hold a password
-        return f"{name}: {key}: {message}"
-    return f"{name}: {key}: {message} (got {error['input']!r})"
+    beside = [each.rpartition(".")[0] for each in _from_environment()]
+    if isinstance(error["input"], Mapping) or ".".join(path[:-1]) in beside:
+        return f"{where}: {message}"  # without the value: it may hold a password
+    return f"{where}: {message} (got {error['input']!r})"
+
+
+@cache
+def _from_environment() -> set[str]:
+    """The keys of which the environment may hold a login, and the secrets that it alone holds."""
+    return {key for room in rooms("settings") for key in getattr(room, "FROM_ENVIRONMENT", ())}
+
+
+def _section(kind: Any, path: Iterable[str]) -> Any:
+    """The type of the value at that path of a model."""
+    for part in path:
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        else:
+            field = getattr(kind, "model_fields", {}).get(part)
+            kind = field.annotation if field else None
+        if type(None) in get_args(kind):
+            kind = get_args(kind)[0]
+    return kind
+
+
+def _keys(section: Any) -> list[str]:
+    fields = getattr(section, "model_fields", None)
+    return [*(getattr(section, "__annotations__", {}) if fields is None else fields)]
+
+
+def _is_secret(key: str, model: type[Settings]) -> bool:
+    """Whether the environment alone has that key: no section does."""
+    *path, last = key.split(".")
+    return key in _from_environment() and last not in _keys(_section(model, path))
+
+
+def _nested(path: Iterable[str], value: Any) -> dict[str, Any]:
+    for part in reversed([*path]):
+        value = {part: value}
+    return value  # type: ignore[no-any-return]
+
+
+def _holds(values: Any, path: Iterable[str]) -> bool:
+    """Whether nested configuration has that key."""
+    for part in path:
+        if not isinstance(values, Mapping) or part not in values:
+            return isinstance(values, list)
+        values = values[part]
+    return True

@@ -6,11 +6,14 @@ import subprocess
 import sys
 
 import pytest
+from typer.main import get_group
 
+from blueprint.cli import app
 from blueprint.errors import UserError
 from blueprint.logins import hide, without_login
-from blueprint.settings import SettingsError
+from blueprint.settings import SettingsError, sections
 
+COMMANDS = [*get_group(app).commands]
 SECRET = "hush-9f3c"
 
 
@@ -51,6 +54,8 @@ def test_a_login_is_found_wherever_it_is(url, shown):
     ],
 )
 def test_no_setting_takes_a_login(key, url, instead, load):
+    if key.partition(".")[0] not in sections():
+        pytest.skip("this project has no such section")
     with pytest.raises(SettingsError, match=f"command line: {key}: a login is in it") as caught:
         load(f"{key}={url.format(SECRET)}")
 
@@ -74,7 +79,7 @@ DATABASE = {"MLOPS_REGISTRY__TRACKING_URI": f"postgresql+psycopg://me:{SECRET}@1
 
 
 @pytest.mark.parametrize(
-    ("command", "variables", "said"),
+    ("command", "variables", "shown"),
     [
         (["compile"], SERVER | DATA, "training.yaml"),
         (["doctor"], DATABASE | DATA, "registry postgresql+psycopg://me@127.0.0.1:9/x"),
@@ -86,7 +91,9 @@ DATABASE = {"MLOPS_REGISTRY__TRACKING_URI": f"postgresql+psycopg://me:{SECRET}@1
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_nothing_that_is_written_or_printed_holds_a_login(folder, command, variables, said):
+def test_nothing_that_is_written_or_printed_holds_a_login(folder, command, variables, shown):
+    if command[0] not in COMMANDS:
+        pytest.skip("this project has no such command")
     done = subprocess.run(
         [sys.executable, "-m", "blueprint.cli", *command],
         env=os.environ | variables | {"NO_PROXY": "127.0.0.1", "COLUMNS": "200"},
@@ -95,7 +102,7 @@ def test_nothing_that_is_written_or_printed_holds_a_login(folder, command, varia
         timeout=120,
     )
 
-    assert said in done.stdout + done.stderr
+    assert shown in done.stdout + done.stderr
     written = [path for path in folder.rglob("*") if path.is_file()]
     assert SECRET not in done.stdout + done.stderr
     assert [path for path in written if SECRET.encode() in path.read_bytes()] == []

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blueprint import settings as module
+from blueprint import pipelines
 from blueprint.data.settings import Data, Split
 from blueprint.settings import SettingsError, load
 
-PROJECT, TRAIN = Path(__file__).parents[1], module.TRAIN
+PROJECT, PACKAGE = Path(__file__).parents[2], pipelines.folder()
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def here(folder, monkeypatch):
     """The configuration, with arguments of a `train_model` that is not yours."""
     steps = folder / "train.py"
     steps.write_text("def train_model(a, b, *, epochs=20, learning_rate=0.1, seed=1): ...\n")
-    monkeypatch.setattr(module, "TRAIN", steps)
+    monkeypatch.setattr(pipelines, "folder", lambda: folder)
     for path in Path("config").glob("*.yaml"):
         change(path.name, train={"epochs": 2} if path.name == "test.yaml" else {})
     return folder
@@ -37,7 +37,7 @@ def change_data(**values):
 
 def test_the_project_s_own_configuration_loads(monkeypatch):
     monkeypatch.chdir(PROJECT)
-    monkeypatch.setattr(module, "TRAIN", TRAIN)
+    monkeypatch.setattr(pipelines, "folder", lambda: PACKAGE)
 
     settings = load()
 
@@ -68,11 +68,11 @@ def test_the_arguments_of_train_model_are_the_train_section(tmp_path, monkeypatc
         "import missing\n\n"
         "def train_model(a, b, *, depth: int = -2, rate: float, kind=KIND, seed=1): ...\n"
     )
-    monkeypatch.setattr("blueprint.settings.TRAIN", steps)
+    monkeypatch.setattr(pipelines, "folder", lambda: tmp_path)
     change("test.yaml", train={"seed": 7})
     assert load("test").train == {"depth": -2, "seed": 7}
     assert load("test", ["train.kind=x", "train.rate=2"]).train["kind"] == "x"
-    with pytest.raises(SettingsError, match="it has depth, rate, kind, seed"):
+    with pytest.raises(SettingsError, match="there are depth, rate, kind, seed"):
         load("test", ["train.other=1"])
 
 
@@ -91,15 +91,19 @@ def test_values_take_the_declared_type():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("train.epochs=many", "command line: train.epochs: expected int, got 'many'"),
-        ("train.epochs=1.5", "command line: train.epochs: expected int, got 1.5"),
-        ("train.epoch=3", "train.epoch: no argument of train_model.*did you mean epochs"),
-        ("data.sorce=sample", "command line: data.sorce: no such key"),
+        ("train.epochs=many", "command line: train.epochs: .*valid integer.*got 'many'"),
+        ("train.epochs=1.5", "command line: train.epochs: .*valid integer.*got 1.5"),
+        ("train.epochs=null", "command line: train.epochs: expected a number, a text, true or"),
+        ("train.epoch=3", "train.epoch: no such argument of train_model.*did you mean epochs"),
+        ("data.sorce=sample", "command line: data.sorce: no such key; did you mean source"),
         ("data.source=mnist", "command line: data.source: .*'files' or 'sql'.*'mnist'"),
         ("data.split.test=2", "command line: data.split.test: .*less than 1"),
         ("data.split.test=most", "command line: data.split.test: expected a share, or a day.*most"),
         ("data.split.test=2024-03-01", "data.split.test: a day, but no data.split.time names the"),
         ("data.split.test=0.9", "data.split: validation . test must be below 1"),
+        ("data.columns.Age.nulable=1", "data.columns.Age.nulable: .* did you mean nullable"),
+        ("sorvong.port=1", "command line: sorvong: no such key; did you mean serving"),
+        ("nothing=1", "command line: nothing: no such key; there are .*data, .*gate"),
         ("serving.port=0", "command line: serving.port: .*greater than or equal to 1"),
         ("epochs", "'epochs': expected key=value"),
     ],

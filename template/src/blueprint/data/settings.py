@@ -16,7 +16,15 @@ from pydantic import (
 )
 
 from ..logins import without_login
-from ..settings import ENV_PREFIX, INSTEAD, Section, SettingsError, Text, variables, with_login
+from ..settings import (
+    ENV_PREFIX,
+    Section,
+    SettingsError,
+    Text,
+    login_advice,
+    variables,
+    with_login,
+)
 
 # fmt: off
 Dtype = Literal[
@@ -117,7 +125,7 @@ class Sql(Section):
     @classmethod
     def hold_no_password(cls, url: str | None) -> str | None:
         if url and without_login(url) != url:
-            raise ValueError(f"a login is in it; leave it out: {INSTEAD['data.sql.url']}")
+            raise ValueError(login_advice("data.sql.url"))
         return url
 
     @model_validator(mode="after")
@@ -224,3 +232,9 @@ class Data(Section):
 
 
 SECTIONS = {"data": (Data, ...)}
+FROM_ENVIRONMENT = ("data.sql.url", "data.sql.user", "data.sql.password", "data.files.path")
+LOGINS = {
+    "data.sql.url": f"set it in the environment as {ENV_PREFIX}DATA__SQL__PASSWORD",
+    "data.files.path": "object stores take theirs from their cloud's own variables; or set the "
+    f"whole URL in the environment as {ENV_PREFIX}DATA__FILES__PATH",
+}

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ..settings import Section
+from ..settings import ENV_PREFIX, Section
 
 
 class Registry(Section):
@@ -16,3 +16,8 @@ class Registry(Section):
 
 
 SECTIONS = {"registry": (Registry, ...)}
+FROM_ENVIRONMENT = ("registry.tracking_uri",)
+LOGINS = {
+    "registry.tracking_uri": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the "
+    f"environment, or for a database the whole URL as {ENV_PREFIX}REGISTRY__TRACKING_URI",
+}

@@ -6,9 +6,10 @@ from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 
-from .. import pipelines, settings
+from .. import pipelines
 from ..settings import Settings, SettingsError
 from . import code
+from .arguments import arguments
 
 
 def check(asked: Settings, *, here: bool = True) -> None:
@@ -39,9 +40,9 @@ def _gate(asked: Settings) -> Iterator[str]:
 
 def _arguments(asked: Settings) -> Iterator[str]:
     """Arguments of `train_model` that nothing gives a value."""
-    for name, argument in (settings.arguments() or {}).items():
+    for name, argument in (arguments() or {}).items():
         if argument.required and name not in asked.train:
-            yield f"train.{name} in config/ is missing: in steps/train.py it has no default"
+            yield f"train.{name} in config/ is missing: in train.py it has no default"
 
 
 def _modules() -> Iterator[str]:

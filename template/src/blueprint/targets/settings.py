@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ..settings import Section, Text, matching, merge
+from .arguments import train
 
 StepName = Literal[
     "load_data", "train_model", "evaluate_model", "register_model", "deploy_model", "score_rows"
@@ -95,4 +96,8 @@ class Images(Section):
         return f"{self.prefix}-{kind}"
 
 
-SECTIONS = {"pipeline": (Pipeline, Pipeline()), "images": (Images, ...)}
+SECTIONS = {"pipeline": (Pipeline, Pipeline()), "images": (Images, ...), "train": train}
+LOGINS = {
+    "pipeline": "name a Secret in pipeline.every.secrets",
+    "images": "`docker login` keeps it",
+}

@@ -23,7 +23,7 @@ from ..data.streams import stream
 from ..errors import UserError
 from ..logins import without_login
 from ..model import Model, ModelError
-from ..settings import INSTEAD
+from ..settings import OTHER_LOGINS
 from .rows import Rows, predictions
 from .settings import Batch
 
@@ -183,7 +183,7 @@ def score(
     """
     for name, url in (("INPUT", source), ("OUTPUT", output)):
         if without_login(url) != url:
-            raise BatchError(f"{name}: a login is in it; leave it out: {INSTEAD['']}")
+            raise BatchError(f"{name}: a login is in it; leave it out: {OTHER_LOGINS}")
     if overlap(source, output):
         raise BatchError(f"OUTPUT={output} lies in INPUT={source}: scores would become rows")
     rows = Rows.open(

@@ -63,3 +63,7 @@ class Kubeflow(Section):
 
 
 SECTIONS = {"kubeflow": (Kubeflow | None, None)}
+LOGINS = {
+    "kubeflow.pipeline_root": "Kubeflow takes it from its ConfigMap kfp-launcher",
+    "kubeflow": "set KUBEFLOW_TOKEN or KUBEFLOW_COOKIE in the environment",
+}
