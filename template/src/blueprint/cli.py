@@ -1,6 +1,7 @@
 """The command line that the Makefile calls. Imports wait until a command needs them."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -24,6 +25,11 @@ Overrides = Annotated[
 
 def main(application: typer.Typer = app) -> None:
     """Run the command line; a `UserError` is one line on standard error and exit code 1."""
+    for path in sorted(Path(__file__).parent.glob("*/**/commands.py")):
+        room = path.relative_to(Path(__file__).parent).with_suffix("").parts
+        app.registered_commands += import_module(
+            ".".join(("blueprint", *room))
+        ).app.registered_commands
     try:
         application()
     except UserError as error:
@@ -45,8 +51,6 @@ def run(
     loaded = settings.load(overrides=overrides or ())
     if runner not in local.RUNNERS:
         raise UserError(f"--runner {runner}: expected {' or '.join(local.RUNNERS)}")
-    if runner == "subprocess":
-        local.warm_up()
     local.run(loaded, cache=cache, runner=runner)
 
 
@@ -69,25 +73,6 @@ def columns(overrides: Overrides = None) -> None:
     for line in said:
         print(f"# {line}", file=sys.stderr)
     print(text, end="")
-
-
-@app.command("compile")
-def compile_(
-    overrides: Overrides = None,
-    output: Annotated[Path, typer.Option(help="where to write")] = Path("build/training.yaml"),
-) -> None:
-    """Compile the pipelines to files that Kubeflow Pipelines takes: training, batch prediction."""
-    from . import settings
-    from .targets import images
-    from .targets.compile import compile_batch, compile_pipeline
-
-    loaded = settings.load(overrides=overrides or ())
-    image = images.pipeline_image(loaded)
-    compile_pipeline(loaded, output, image)
-    print(output)
-    scoring = output.with_name("batch_prediction.yaml")
-    compile_batch(loaded, scoring, image)
-    print(scoring)
 
 
 @app.command()
@@ -217,34 +202,6 @@ def push(
     from .targets import images
 
     images.push(settings.load(), registry)
-
-
-@app.command()
-def stack(
-    arguments: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Argument(help="for the engine's build"),
-    ] = None,
-) -> None:
-    """Start MLflow, its database and object store, and the model server, in containers."""
-    from . import settings
-    from .targets import stack
-
-    stack.up(settings.load("stack"), arguments or ())
-
-
-@app.command()
-def stack_down(
-    arguments: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Argument(help="--volumes deletes the data too"),
-    ] = None,
-) -> None:
-    """Stop what `stack` started; the data stays."""
-    from . import settings
-    from .targets import stack
-
-    stack.down(settings.load("stack"), arguments or ())
 
 
 @app.command()

@@ -102,7 +102,8 @@ class Settings(BaseModel):
 def sections() -> dict[str, Any]:
     """The sections that there are, by name: each folder's `settings.py` has its own in SECTIONS."""
     found: dict[str, Any] = {}
-    for path in sorted(HERE.glob("*/**/settings.py")):
+    paths = HERE.glob("*/**/settings.py")
+    for path in sorted(paths, key=lambda path: (len(path.parts), path)):  # a nested one adds to it
         parts = path.relative_to(HERE).with_suffix("").parts
         found |= import_module(".".join(("blueprint", *parts))).SECTIONS
     return found
