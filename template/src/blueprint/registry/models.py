@@ -10,7 +10,7 @@ from rich.table import Table
 from ..errors import UserError
 from ..gate import number
 from ..settings import Settings
-from ..targets.local import STATE
+from ..targets.facts import STATE
 from .client import Version, attended
 from .in_service import difference
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..evaluation.report import summarize
-from .local import RUNS, STATE
+from .facts import RUNS, STATE
 
 
 def newest(artifact: str) -> Path:

@@ -12,7 +12,7 @@ from ...errors import UserError
 from ...options import Check
 from ...settings import Settings
 from .. import images
-from ..local import fingerprint
+from ..facts import fingerprint
 from .settings import IN_CLUSTER_TOKEN, KUBEFLOW_COOKIE, KUBEFLOW_TOKEN, Kubeflow
 
 # Hosts that mean this machine here, and another one in a pod.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...settings import Settings
-from ..local import FIXED_SOURCES
+from ..facts import FIXED_SOURCES
 from .client import Client, connect, errors, named
 from .cron import Cron
 from .submission import arguments, experiment_name, upload
@@ -25,7 +25,7 @@ def schedule(settings: Settings, text: str) -> None:
     wanted = {
         "pipeline_id": uploaded.pipeline_id,
         "version_id": uploaded.version_id,
-        "params": arguments(snapshot),
+        "params": arguments(settings, snapshot),
         "pipeline_root": kubeflow.pipeline_root,
         "service_account": kubeflow.service_account,
     }

@@ -1,4 +1,4 @@
-"""`make stack`: MLflow with a database and an object store, and the model server.
+"""Start and stop the containers of docker/compose.yaml.
 
 Ports and the folder of models are those of config/stack.yaml, so that `make run ENV=stack` and the
 stack agree.
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..errors import UserError
-from ..settings import Settings
-from . import images
+from ...errors import UserError
+from ...settings import Settings
+from .. import images
 
 COMPOSE = Path("docker/compose.yaml")
 SECRETS = Path("docker/.env")  # which compose reads, and git ignores
