@@ -12,9 +12,9 @@ from urllib.parse import quote, quote_plus
 
 import polars as pl
 
-from ..dataset import DataError
-from ..rules import DTYPES
-from ..streams import Batches, lazy
+from ... import DataError
+from ...frames import Batches, lazy
+from ...rules import DTYPES
 from . import adbc
 
 # One type for what drivers call by many: the same rows make the same data set everywhere.
