@@ -1,18 +1,12 @@
-"""The command line for the cluster: what `make submit`, `make schedule` and their kin call."""
+"""The commands for the cluster: `make submit`, `make schedule`, `make runs` …"""
 
 from typing import Annotated
 
 import typer
 
-from ...cli import Overrides, main
+from ...options import Check, Overrides
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="Run this project's pipeline on Kubeflow Pipelines.",
-)
+app = typer.Typer()
 
 
 @app.command()
@@ -69,14 +63,8 @@ def debug_run(
     debugging.run(settings.load(), run, step)
 
 
-@app.command()
-def doctor() -> None:
-    """Check this machine, the registry and what the cluster needs; nothing is started."""
-    from ...doctor import check
+def checks() -> list[Check]:
+    """The rows of `make doctor`: what a run on the cluster needs; nothing is started."""
     from . import readiness
 
-    raise SystemExit(check(readiness.checks()))
-
-
-if __name__ == "__main__":
-    main(app)
+    return readiness.checks()

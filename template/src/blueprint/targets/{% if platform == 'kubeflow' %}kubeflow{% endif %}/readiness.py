@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ... import settings as configuration
-from ...doctor import Check
 from ...errors import UserError
+from ...options import Check
 from ...settings import Settings
 from .. import images
 from ..local import fingerprint
