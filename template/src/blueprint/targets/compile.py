@@ -9,7 +9,6 @@ from kfp import compiler
 
 from .. import pipelines
 from ..settings import Settings
-from .local import FIXED_SOURCES
 from .pods import with_options
 
 
@@ -41,7 +40,7 @@ def compile_pipeline(
     `image` may be a function of a step's source. With `reread`, a source that can change is read in
     every run; without it, `snapshot` tells two readings apart.
     """
-    caches = {"load_data": not reread or settings.data.source in FIXED_SOURCES}
+    caches = {"load_data": not reread or settings.data.fixed}
     pipeline = with_options(pipelines.load("training"), settings.pipeline, caches)
     _compile(pipeline, settings.registry.name, parameters(settings), path, image)
 

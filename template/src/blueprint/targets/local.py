@@ -25,7 +25,6 @@ from .display import Display
 STATE = Path(".mlops")
 RUNS = STATE / "runs"
 STEPS = ["load_data", "train_model", "evaluate_model", "register_model", "deploy_model"]
-FIXED_SOURCES = ("sample", "fashion-mnist")
 LATER = ["export", "evaluation.evaluate"]  # what `warm_up` imports
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONUNBUFFERED": "1"}
 RUNNERS = ("subprocess", "docker")
@@ -59,7 +58,7 @@ def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -
         spec, log = RUNS / f"{started}.yaml", RUNS / f"{started}.log"
         cache_data = settings.pipeline.step("load_data").cache
         if cache_data is None:
-            cache_data = settings.data.source != "sql"
+            cache_data = settings.data.cached
         compile_pipeline(settings, spec, image, reread=False)
         pipeline = kfp.components.load_component_from_file(str(spec))
         local.init(
@@ -129,13 +128,11 @@ def snapshot(data: Data, cache: bool) -> str:
     Files are told apart by their names, sizes and times, if `cache` is set; a database then counts
     as one that never changes. What is not known to be the same is told apart by the time.
     """
-    if data.source in FIXED_SOURCES or (cache and data.source == "sql"):
+    if data.fixed:
         return ""
-    if cache and data.files:
-        from ..data import storage
-
+    if cache:
         with suppress(UserError):  # load_data says what is wrong, and better
-            return storage.fingerprint(data.files.path)
+            return data.version()
     return datetime.now().isoformat()
 
 

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from blueprint.cli import app
 from blueprint.data import DataError
 from blueprint.data.settings import Data
-from blueprint.data.sources import propose_columns, read
+from blueprint.data.columns.proposal import propose as propose_columns
+from blueprint.data.sources import read
 
 FEW = {
     "age": [18, 30, 95],

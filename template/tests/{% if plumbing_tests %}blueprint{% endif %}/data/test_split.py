@@ -352,7 +352,7 @@ def test_numbers_split_as_days_do(tmp_path):
         (TIME | {"validation": 1, "test": 2}, {}, "'day': Date cannot be compared with 1"),
         (GROUP, {"customer": [[1], [2]]}, r"'customer': List\(Int64\) cannot decide on the split"),
         (TIME | {"test": "2030-01-01"}, {}, "no rows for the test set"),
-        (FRACTIONS, {}, "column 'day': Date is a date or time; steps/data.py can make a number"),
+        (FRACTIONS, {}, "column 'day': Date is a date or time; data.py can make a number"),
         (GROUP, {"x": [[1], [2]]}, r"'x': List\(Int64\) is no number, text or array"),
     ],
 )
