@@ -14,7 +14,7 @@ from blueprint.export.training import train_and_export
 from blueprint.model import Model
 from blueprint.registry.client import Registry
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 EXPLORE = PROJECT / "notebooks" / "explore.py"
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blueprint import settings as module
+from blueprint import pipelines
 from blueprint.data.settings import Data, Split
 from blueprint.settings import SettingsError, load
 
-PROJECT, TRAIN = Path(__file__).parents[1], module.TRAIN
+PROJECT, FOLDER = Path(__file__).parents[2], pipelines.folder()
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def here(folder, monkeypatch):
     """The configuration, with arguments of a `train_model` that is not yours."""
     steps = folder / "train.py"
     steps.write_text("def train_model(a, b, *, epochs=20, learning_rate=0.1, seed=1): ...\n")
-    monkeypatch.setattr(module, "TRAIN", steps)
+    monkeypatch.setattr(pipelines, "folder", lambda: folder)
     for path in Path("config").glob("*.yaml"):
         change(path.name, train={"epochs": 2} if path.name == "test.yaml" else {})
     return folder
@@ -37,7 +37,7 @@ def change_data(**values):
 
 def test_the_project_s_own_configuration_loads(monkeypatch):
     monkeypatch.chdir(PROJECT)
-    monkeypatch.setattr(module, "TRAIN", TRAIN)
+    monkeypatch.setattr(pipelines, "folder", lambda: FOLDER)
 
     settings = load()
 
@@ -68,7 +68,7 @@ def test_the_arguments_of_train_model_are_the_train_section(tmp_path, monkeypatc
         "import missing\n\n"
         "def train_model(a, b, *, depth: int = -2, rate: float, kind=KIND, seed=1): ...\n"
     )
-    monkeypatch.setattr("blueprint.settings.TRAIN", steps)
+    monkeypatch.setattr(pipelines, "folder", lambda: steps.parent)
     change("test.yaml", train={"seed": 7})
     assert load("test").train == {"depth": -2, "seed": 7}
     assert load("test", ["train.kind=x", "train.rate=2"]).train["kind"] == "x"

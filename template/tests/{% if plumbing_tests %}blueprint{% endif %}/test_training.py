@@ -8,21 +8,21 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
-from project.train import train_model
 
 from blueprint import model as models
-from blueprint import settings
+from blueprint import pipelines, settings
 from blueprint.data import write_splits
 from blueprint.errors import UserError
 from blueprint.export import export_model
 from blueprint.export.training import RECORD, Training, train_and_export
 from blueprint.model import Model, digest
 
+train_model = pipelines.module("train").train_model
 
-def train(sample, parameters, path):
-    return train_and_export(
-        sample["train"].directory, sample["validation"].directory, parameters, path
-    )
+
+def train(sample, parameters, path, function=train_model):
+    sets = (sample["train"].directory, sample["validation"].directory)
+    return train_and_export(function, *sets, parameters, path)
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +85,9 @@ def test_features_may_be_called_anything(exported, sample, tmp_path):
 # Another process has another order of sets, and its libraries start anew.
 ELSEWHERE = """
 import json, sys
+from blueprint import pipelines
 from blueprint.export.training import train_and_export
-train_and_export(*sys.argv[1:3], json.loads(sys.argv[4]), sys.argv[3])
+train_and_export(pipelines.module("train").train_model, *sys.argv[1:3], json.loads(sys.argv[4]), sys.argv[3])
 """
 
 
@@ -116,14 +117,12 @@ def test_one_seed_gives_one_model(exported, sample, parameters, tmp_path):
         ({"epochs": "many"}, r"train_model in steps/train.py: epochs: .*valid integer"),
     ],
 )
-def test_wrong_arguments_are_named(sample, tmp_path, monkeypatch, given, message):
+def test_wrong_arguments_are_named(sample, tmp_path, given, message):
     def train_model(train, validation, *, epochs: int = 1):
         raise AssertionError
 
-    name = "project.train.train_model"
-    monkeypatch.setattr(name, train_model)
     with pytest.raises(UserError, match=message):
-        train(sample, given, tmp_path)
+        train(sample, given, tmp_path, train_model)
 
 
 def test_the_summary_says_where_the_curves_ended():

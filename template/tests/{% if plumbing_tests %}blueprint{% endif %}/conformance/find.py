@@ -27,7 +27,7 @@ from blueprint.registry import store
 from blueprint.targets import runs
 
 CLI = "blueprint.cli"
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 AUTHORIZATION = "CONFORMANCE_AUTHORIZATION"  # the variable that holds this header
 SECONDS = 120  # until a server must be ready, or must have answered
 ROWS = 64

@@ -12,8 +12,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 from kfp import dsl
-from project import components
 
+from blueprint import pipelines
 from blueprint.data import DataError
 from blueprint.data.rules import DTYPES
 from blueprint.data.settings import Data
@@ -23,6 +23,7 @@ from blueprint.logins import without_login
 from blueprint.settings import SettingsError
 from blueprint.targets.compile import compile_pipeline, parameters
 
+components = pipelines.module("components")
 OUTPUTS = ("train_data", "validation_data", "test_data")
 SECRET = "p/w%3Ahush"
 TASK = "tabular-classification"

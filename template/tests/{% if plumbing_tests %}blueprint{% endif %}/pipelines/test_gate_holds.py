@@ -11,15 +11,15 @@ import polars as pl
 import pytest
 from kfp import dsl
 from onnx import TensorProto, helper
-from project import components
 
-from blueprint import settings
+from blueprint import pipelines, settings
 from blueprint.export.training import RECORD
 from blueprint.model import MODEL_FILE, ONNX_TYPES, SIGNATURE_FILE, ModelError, Signature, digest
 from blueprint.registry import store
 from blueprint.registry.client import Registry
 from blueprint.targets.compile import parameters
 
+components = pipelines.module("components")
 SETS = ("train_data", "validation_data", "test_data")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-CONFIG = Path(__file__).parents[2] / "docker" / "tf-serving"
+CONFIG = Path(__file__).parents[3] / "docker" / "tf-serving"
 # Of session_bundle_config.proto, which is in no Python package: the wrapped types by field.
 BATCHING = {
     "max_batch_size": int,

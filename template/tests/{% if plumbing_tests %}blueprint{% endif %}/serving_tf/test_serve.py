@@ -17,7 +17,7 @@ from blueprint.registry import store
 from blueprint.serving import server
 from blueprint.serving.settings import Serving
 
-CONFIG = Path(__file__).parents[2] / "docker" / "tf-serving"
+CONFIG = Path(__file__).parents[3] / "docker" / "tf-serving"
 NOTE = """#!/bin/sh
 printf '%s\n' "$@" > "$NOTES/new" && mv "$NOTES/new" "$NOTES/arguments"
 trap 'echo ended > "$NOTES/ended"; exit 0' TERM
