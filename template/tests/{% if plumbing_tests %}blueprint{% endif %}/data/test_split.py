@@ -93,7 +93,7 @@ def test_labels_are_indices_into_the_classes(tmp_path):
     ("rows", "message"),
     [
         ({"image": [], "label": []}, "'image': Null is no number, text or array"),
-        ({"x": np.zeros(0), "label": pl.Series([], dtype=pl.String)}, "no rows for the train set"),
+        ({"x": np.zeros(0), "label": pl.Series([], dtype=pl.String)}, "here: no rows"),
         ({"x": np.arange(99.0), "label": ["a"] * 99}, "every training row has the label 'a'"),
         (
             {"x": np.arange(99.0), "y": ["a"] * 99},

@@ -75,6 +75,8 @@ def _scan_csv(
     """Rows of CSV files; the keys of `key=value` folders are columns of text, as in the files."""
     options |= {"infer_schema_length": INFER_ROWS}
     header = pl.scan_csv(names, **options).collect_schema()
+    if "\0" in "".join(header) and (fault := find_fault(names, options["separator"], "")):
+        raise DataError(f"files {fault}")
     if "\r" in "".join(header):
         raise DataError(f"files {names[0]}: its lines end in CR alone: write LF or CR LF")
     strings = {name: pl.String for name in header if name in texts}
