@@ -74,7 +74,7 @@ class Schema:
 
 
 class Dataset:
-    """A directory of `part-*.parquet` files with their `schema.json`; read in batches or at once."""
+    """A directory of `part-*.parquet` files with a `schema.json`, read in batches or at once."""
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)

@@ -49,7 +49,7 @@ class Split(Section):
         try:
             return float(value)
         except ValueError:
-            if not (day := _day(value)):
+            if not (day := _day(str(value))):
                 raise ValueError("expected a share, or a day such as 2024-03-01") from None
             if day.tzinfo:
                 raise ValueError("leave the time zone out: times are those of UTC") from None

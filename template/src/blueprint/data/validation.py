@@ -26,7 +26,7 @@ ROW = "number of the row"
 
 @dataclass
 class Report:
-    """What was checked: rows, those left out in quarantine, and why (a row can have two reasons)."""
+    """What was checked: rows, those in quarantine, and why (a row can have two reasons)."""
 
     rows: int = 0
     dropped: int = 0

@@ -113,7 +113,7 @@ def _rules(schema: pl.Schema, signature: Signature) -> list[Rule]:
         shape = kind.shape if isinstance(kind, pl.Array) else ()
         if shape != tensor.shape or isinstance(kind, pl.List):
             raise DataError(f"column {tensor.name!r} is {kind}; the model takes {tensor}")
-        column = Column(dtype=tensor.dtype, nullable=tensor.nullable)
+        column = Column.model_validate({"dtype": tensor.dtype, "nullable": tensor.nullable})
         rules += rules_of(tensor.name, column, kind)
         if shape:
             rules.append(Rule(tensor.name, "a missing or infinite number", _gap(tensor)))

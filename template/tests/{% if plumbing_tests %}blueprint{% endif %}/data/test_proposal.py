@@ -93,7 +93,7 @@ def test_the_command_prints_yaml_alone(load, monkeypatch):
     load()
     monkeypatch.setenv("MLOPS_ENV", "test")
 
-    result = CliRunner().invoke(app, ["columns"])
+    result = CliRunner().invoke(app, ["columns", "data.source=sample"])
 
     assert result.exit_code == 0, result.output
     assert "label" in yaml.safe_load(result.stdout)["data"]["columns"]

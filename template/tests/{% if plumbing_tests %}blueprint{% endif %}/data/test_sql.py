@@ -322,6 +322,7 @@ def test_the_pipeline_s_first_step_reads_a_database(shop, load, artifacts, capsy
         f"data.task={TASK}",
         "data.source=sql",
         f"data.sql.url={url}",
+        "data.sql.table=null",
         "data.sql.query=SELECT age AS image, label FROM people",
         "data.columns.image.min=0",
         "data.columns.label.values=[a, b]",

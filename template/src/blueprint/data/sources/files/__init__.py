@@ -41,7 +41,7 @@ class Settings(Section):
     path: str
     format: Literal["csv", "parquet", "images"] | None = None
     separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    null_values: list[str] = []
+    null_values: list[str] = Field(default=[])
 
 
 def options(data: Any) -> dict[str, Any]:
