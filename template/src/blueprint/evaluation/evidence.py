@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from .. import gate
-from ..data import Dataset
-from ..data.slices import SETTING, check_columns
+from ..data import Dataset, check_columns
+from ..data.dataset import SLICES
 from ..errors import UserError
 from ..model import Model, ModelError
 from ..registry.client import Registry, RegistryError, Version
@@ -164,7 +164,7 @@ def _column(test: Dataset, name: str) -> pl.Series:
     values = test.scan().select(pl.col(name).cast(pl.String).fill_null("")).collect().to_series()
     if values.n_unique() > VALUES:
         text = f"{name!r} has more than {VALUES} values: put them into groups in steps/"
-        raise UserError(f"{SETTING}: {text}")
+        raise UserError(f"{SLICES}: {text}")
     return values
 
 

@@ -14,13 +14,12 @@ from . import code
 
 STATE = Path(".mlops")
 RUNS = STATE / "runs"
-FIXED_SOURCES = ("sample", "fashion-mnist")
 
 
 def of_run(settings: Settings, *, cache: bool = True) -> dict[str, str]:
     """The arguments that each run gives to its pipeline by itself."""
     wanted = settings.pipeline.step("load_data").cache
-    cached = settings.data.source != "sql" if wanted is None else bool(wanted)
+    cached = settings.data.cached if wanted is None else bool(wanted)
     return {
         "revision": revision(),
         "lock": lock_hash(),
@@ -34,13 +33,11 @@ def snapshot(data: Data, cache: bool) -> str:
     Files are told apart by their names, sizes and times, if `cache` is set; a database then counts
     as one that never changes. What is not known to be the same is told apart by the time.
     """
-    if data.source in FIXED_SOURCES or (cache and data.source == "sql"):
+    if data.fixed:
         return ""
-    if cache and data.files:
-        from ..data import storage
-
+    if cache:
         with suppress(UserError):  # load_data says what is wrong, and better
-            return storage.fingerprint(data.files.path)
+            return data.version()
     return datetime.now().isoformat()
 
 

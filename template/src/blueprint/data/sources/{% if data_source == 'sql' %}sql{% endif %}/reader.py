@@ -6,15 +6,17 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import polars as pl
 
-from ..dataset import DataError
-from ..rules import DTYPES
-from ..streams import Batches, lazy
+from ... import DataError
+from ...frames import Batches, lazy
+from ...rules import DTYPES
 from . import adbc
 
 # One type for what drivers call by many: the same rows make the same data set everywhere.
@@ -32,6 +34,7 @@ ORDER = [pl.Boolean(), pl.Int64(), pl.Float64(), pl.Date(), pl.Datetime("us")]  
 NUMBERS, DAYS = set(ORDER[:3]), set(ORDER[3:])
 ERRORS = (KeyError, TypeError, ValueError, OverflowError, pl.exceptions.PolarsError)
 BATCH_ROWS = 16_384
+KEPT: list[TemporaryDirectory[str]] = []  # the folders of what was read
 TIMEOUT = {"connect_timeout": "10"}  # seconds, for the drivers that know it by this name
 TIMED = ("psycopg", "psycopg2", "pymysql", "mysqldb", "postgresql")  # the last one is ADBC's
 # The names of the columns, and batches of their values, column by column.
@@ -47,7 +50,9 @@ def scan(
     password: str | None = None,
     dtypes: Mapping[str, str] | None = None,
 ) -> pl.LazyFrame:
-    """The rows of `query`, or of a whole `table` ("name" or "schema.name"), read in batches.
+    """The rows of `query`, or of a whole `table` ("name" or "schema.name"), from a file.
+
+    The database is asked once: what reads the rows again sees the same ones.
 
     `url` is one of SQLAlchemy, or `adbc+NAME://host/database` for a driver of ADBC; `user` and
     `password` complete it. `dtypes` names types of columns, for those whose values do not tell it.
@@ -101,21 +106,12 @@ def scan(
             if not done:
                 raise DataError("no rows")
 
-    kinds: dict[str, pl.DataType] = {}
-    rest = read(kinds)
-    begun = [(next(rest), rest)]
-    schema = begun[0][0].schema
-
-    def rows() -> Batches:
-        """The query that told the types goes on at the first reading; later ones ask again."""
-        if begun:
-            first, rest = begun.pop()
-            yield first
-            yield from rest
-        else:
-            yield from read(dict(schema))
-
-    return lazy(rows, schema)
+    batches = read({})
+    first = next(batches)
+    KEPT.append(TemporaryDirectory(prefix="sql-"))  # it goes when this process ends
+    file = f"{KEPT[-1].name}/rows.parquet"
+    lazy(lambda: chain([first], batches), first.schema).sink_parquet(file)
+    return pl.scan_parquet(file)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ..dataset import DataError
+from ... import DataError
 
 Columns = list[list[Any]]
 FILES = ("sqlite", "duckdb")  # take a path, and no URL

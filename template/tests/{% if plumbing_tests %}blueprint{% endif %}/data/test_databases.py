@@ -1,4 +1,4 @@
-"""Real servers, started here: the same rows from each make the same data set, byte for byte."""
+"""Real databases, started here: the same rows from each make the same data set, byte for byte."""
 
 import os
 import re
@@ -11,32 +11,18 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-import polars as pl
 import pytest
 import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
-from blueprint.data import DataError, write_splits
+from blueprint.data import DataError
+from blueprint.data.frames import lazy
 from blueprint.data.settings import Data
-from blueprint.data.sources import read, scan
+from blueprint.data.sources import scan
+from blueprint.data.sources.sql import reader
 
 PASSWORD = "hush: 50% @ /?"
-ROWS = pl.DataFrame(
-    {
-        "age": [None if i % 7 == 1 else 20 + i % 50 for i in range(300)],
-        "height": [1.5 + i / 7 for i in range(300)],
-        "city": [None if i % 9 == 0 else f"Köln {i}" for i in range(300)],
-        "member": [i % 5 < 3 for i in range(300)],
-        "label": [("no", "yes", "maybe")[i % 3] for i in range(300)],
-    }
-)
 TASK = "tabular-classification"
-COLUMNS = {
-    "age": {"min": 0, "nullable": True},
-    "height": {},
-    "city": {"nullable": True},
-    "member": {"dtype": "bool"},
-}
 TABLE = sa.Table(
     "people",
     sa.MetaData(),
@@ -89,14 +75,14 @@ def binary(name, package, folders=()):
     return found or pytest.skip(f"no {name}: apt-get install -y {package}")
 
 
-def fill(url):
+def fill(url, rows):
     """Wait for a database to answer, and write the rows into it."""
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     for wait in [0.1] * 200:
         try:
             with engine.begin() as connection:
                 TABLE.create(connection)
-                connection.execute(sa.insert(TABLE), ROWS.to_dicts())
+                connection.execute(sa.insert(TABLE), rows.to_dicts())
                 return url
         except sa.exc.OperationalError:
             time.sleep(wait)
@@ -104,7 +90,7 @@ def fill(url):
 
 
 @pytest.fixture(scope="session")
-def postgresql():
+def postgresql(people):
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     initdb = binary("initdb", "postgresql", folders)
     port = free_port()
@@ -118,11 +104,13 @@ def postgresql():
         options = [part for setting in settings for part in ("-c", setting)]
         server = Path(initdb).with_name("postgres")
         run(server, "-D", data, "-p", str(port), *options, wait=False)
-        yield fill(sa.URL.create("postgresql", "me", PASSWORD, "127.0.0.1", port, "postgres"))
+        yield fill(
+            sa.URL.create("postgresql", "me", PASSWORD, "127.0.0.1", port, "postgres"), people
+        )
 
 
 @pytest.fixture(scope="session")
-def mariadb():
+def mariadb(people):
     install = binary("mariadb-install-db", "mariadb-server")
     server = binary("mariadbd", "mariadb-server")
     port = free_port()
@@ -139,12 +127,16 @@ def mariadb():
         places = (f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}")
         address = (f"--port={port}", "--bind-address=127.0.0.1", "--skip-name-resolve")
         run(server, "--no-defaults", data, *places, *address, f"--init-file={start}", wait=False)
-        yield fill(sa.URL.create("mysql+pymysql", "me", PASSWORD, "127.0.0.1", port, "shop"))
+        yield fill(
+            sa.URL.create("mysql+pymysql", "me", PASSWORD, "127.0.0.1", port, "shop"), people
+        )
 
 
 @pytest.fixture(scope="session")
-def sqlite(tmp_path_factory):
-    return fill(sa.URL.create("sqlite", database=str(tmp_path_factory.mktemp("shop") / "shop.db")))
+def sqlite(tmp_path_factory, people):
+    return fill(
+        sa.URL.create("sqlite", database=str(tmp_path_factory.mktemp("shop") / "shop.db")), people
+    )
 
 
 def server(name, request):
@@ -154,100 +146,41 @@ def server(name, request):
     return url.set(drivername=f"adbc+{url.drivername}") if adbc else url
 
 
-def split(data, folder):
-    rows, _ = read(data)
-    directories = {name: folder / name for name in ("train", "test")}
-    return write_splits(
-        rows,
-        directories,
-        {"test": 0.2},
-        label="label",
-        source=data.origin(),
-        task=data.task,
-        nullable=data.nullable(),
-    )
-
-
-def files(**options):
-    """The configuration of a table in files."""
-    return Data(task=TASK, source="files", files=options, columns=COLUMNS, extra_columns="drop")
-
-
-def database(url, monkeypatch, **options):
+def database(url, monkeypatch, columns, **options):
     """The configuration of a database, its password given as users do."""
     if url.password:
         monkeypatch.setenv("MLOPS_DATA__SQL__PASSWORD", url.password)
     plain = url._replace(password=None).render_as_string()
     sql = {"url": plain, "table": "people", **options}
-    return Data(task=TASK, source="sql", sql=sql, columns=COLUMNS)
-
-
-@pytest.fixture(scope="session")
-def expected(tmp_path_factory):
-    """The hashes of the rows as they come from a Parquet file."""
-    folder = tmp_path_factory.mktemp("expected")
-    ROWS.write_parquet(folder / "rows.parquet")
-    data = files(path=str(folder / "rows.parquet"))
-    return hashes(split(data, folder))
-
-
-def hashes(splits):
-    return {name: split.schema.content_hash for name, split in splits.items()}
+    return Data(task=TASK, source="sql", sql=sql, columns=columns)
 
 
 @pytest.mark.parametrize(
     "name", ["sqlite", "adbc+sqlite", "postgresql", "adbc+postgresql", "mariadb"]
 )
-def test_a_database_gives_the_data_set_of_its_rows(name, request, expected, tmp_path, monkeypatch):
-    data = database(server(name, request), monkeypatch)
+def test_a_database_gives_the_data_set_of_its_rows(
+    name, request, expected, hashes, columns, monkeypatch
+):
+    data = database(server(name, request), monkeypatch, columns)
 
-    splits = split(data, tmp_path)
-
-    assert hashes(splits) == expected
-    assert PASSWORD not in splits["train"].schema.source
-
-
-@pytest.mark.parametrize("path", ["rows.csv", "rows.parquet", "many/", "many/*.csv", "years/"])
-def test_a_bucket_gives_the_data_set_of_its_rows(path, bucket, expected, tmp_path):
-    ROWS.write_csv(f"{bucket}/rows.csv")
-    ROWS.write_parquet(f"{bucket}/rows.parquet")
-    for start in (0, 150):
-        ROWS.slice(start, 150).write_csv(f"{bucket}/many/{start:03}.csv")
-        ROWS.slice(start, 150).write_parquet(f"{bucket}/years/year={start}/part.parquet")
-    data = files(path=f"{bucket}/{path}", **({"format": "csv"} if path == "many/" else {}))
-
-    assert hashes(split(data, tmp_path)) == expected
-
-
-def test_csv_gives_the_data_set_of_its_rows(expected, tmp_path):
-    ROWS.write_csv(tmp_path / "rows.csv")
-    data = files(path=str(tmp_path / "rows.csv"))
-
-    assert hashes(split(data, tmp_path)) == expected
-
-
-def refuse(data, message, folder):
-    with pytest.raises(DataError, match=message) as error:
-        split(data, folder)
-    text = str(error.value)
-    assert "\n" not in text
-    assert "hush" not in text
-    assert not list(folder.iterdir())
+    assert hashes(data) == expected
+    assert PASSWORD not in data.origin()
 
 
 @pytest.mark.parametrize("name", ["postgresql", "adbc+postgresql", "mariadb"])
-def test_databases_that_refuse_are_told_in_one_line(name, request, tmp_path, monkeypatch):
+def test_databases_that_refuse_are_told_in_one_line(name, request, monkeypatch, columns, reject):
     url = server(name, request)
     place = rf"^sql {re.escape(url.drivername)}://127.0.0.1:"
 
-    unknown = database(url, monkeypatch, table="nobody")
-    refuse(unknown, f"{place}.*nobody.*(not|n.t) exist", tmp_path)
-    refuse(database(url, monkeypatch, table=None, query="SELEKT 1"), f"{place}.*SELEKT", tmp_path)
-    wrong = database(url.set(password="hush, wrong"), monkeypatch)
-    refuse(wrong, f"{place}.*([Aa]ccess denied|authentication failed)", tmp_path)
-    refuse(database(url.set(port=free_port()), monkeypatch), f"{place}.*[Cc]onne", tmp_path)
-    gone = database(url.set(host="no-such-host.invalid"), monkeypatch)
-    refuse(gone, r"^sql .*//no-such-host.invalid:", tmp_path)
+    def refused(message, url=url, **options):
+        reject(database(url, monkeypatch, columns, **options), message)
+
+    refused(f"{place}.*nobody.*(not|n.t) exist", table="nobody")
+    refused(f"{place}.*SELEKT", table=None, query="SELEKT 1")
+    wrong = url.set(password="hush, wrong")
+    refused(f"{place}.*([Aa]ccess denied|authentication failed)", wrong)
+    refused(f"{place}.*[Cc]onne", url.set(port=free_port()))
+    refused(r"^sql .*//no-such-host.invalid:", url.set(host="no-such-host.invalid"))
 
 
 def test_postgresql_s_types_are_the_same_through_adbc(postgresql, monkeypatch):
@@ -282,39 +215,24 @@ def test_a_query_may_end_as_queries_do(name, end, request):
 def test_a_query_is_read_as_a_stream(name, request, monkeypatch):
     """The server hands over rows while they are read: the first ones come before an error."""
     url = server(name, request)
-    queries = {
+    query = {
         "postgresql": "SELECT 1 / (150000 - i) AS x, repeat('a', 200) AS label "
         "FROM generate_series(1, 200000) i",
         "mariadb": "SELECT seq AS x, 'a' AS label FROM seq_1_to_200000",
-    }
-    data = database(url, monkeypatch, table=None, query=queries[name.rpartition("+")[2]])
+    }[name.rpartition("+")[2]]
+    plain = url.render_as_string(hide_password=False)
+    sizes = []
 
-    rows, _ = read(data.model_copy(update={"columns": {}}))
+    def count(read, schema):
+        batches = ([sizes.append(len(batch)), batch][1] for batch in read())
+        return lazy(lambda: batches, schema)
 
-    assert rows.head(20_000).collect().height == 20_000
-    if name != "mariadb":
+    monkeypatch.setattr(reader, "lazy", count)
+    if name == "mariadb":
+        assert scan("sql", url=plain, query=query).collect().height == 200_000
+    else:
         with pytest.raises(DataError, match="division by zero"):
-            rows.collect()
+            scan("sql", url=plain, query=query)
 
-
-def test_buckets_that_refuse_are_told_in_one_line(bucket, tmp_path, monkeypatch):
-    refuse(
-        files(path="s3://gone/rows.csv"),
-        r"^files s3://gone/rows.csv: no such file, key or",
-        tmp_path,
-    )
-    refuse(
-        files(path="s3://gone/*.parquet"),
-        r"^files s3://gone/\*.parquet: no such file, key",
-        tmp_path,
-    )
-    refuse(
-        files(path=f"{bucket}/gone.parquet"), r"^files s3://bucket/gone.parquet: no such", tmp_path
-    )
-    refuse(files(path=f"{bucket}/gone/*.csv"), r"^files .*\*.csv: no file or key matches", tmp_path)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-    refuse(
-        files(path="s3://elsewhere/rows.csv"),
-        r"^files s3://elsewhere.*Connection refused",
-        tmp_path,
-    )
+    assert sum(sizes) >= 20_000
+    assert max(sizes) <= reader.BATCH_ROWS
