@@ -14,8 +14,9 @@ from blueprint import model as models
 from blueprint import settings
 from blueprint.data import write_splits
 from blueprint.errors import UserError
-from blueprint.export import export_model
-from blueprint.export.training import RECORD, Training, train_and_export
+from blueprint.export.export import export_model
+from blueprint.export.record import RECORD, Training
+from blueprint.export.train import train_and_export
 from blueprint.model import Model, digest
 
 
@@ -51,7 +52,7 @@ def test_the_export_predicts_and_the_record_is_kept(exported, sample):
     assert np.isfinite(predictions).all()
     if model.signature.classes:
         assert predictions.sum(axis=1) == pytest.approx(1, abs=1e-5)
-    assert record.slow_road or (path / "model.onnx").exists()
+    assert record.fallback_reason or (path / "model.onnx").exists()
     assert Training.read(path) == record
     assert record.data["hash"] == sample["train"].schema.content_hash
     assert all(np.isfinite(values).all() for values in record.curves.values())
@@ -59,7 +60,7 @@ def test_the_export_predicts_and_the_record_is_kept(exported, sample):
 
 def test_features_may_be_called_anything(exported, sample, tmp_path):
     """No name of theirs is one inside of the graph, which each library calls by its own."""
-    if exported[1].slow_road:
+    if exported[1].fallback_reason:
         pytest.skip("this model is no graph")
     schema = sample["train"].schema
     features = schema.features
@@ -85,14 +86,14 @@ def test_features_may_be_called_anything(exported, sample, tmp_path):
 # Another process has another order of sets, and its libraries start anew.
 ELSEWHERE = """
 import json, sys
-from blueprint.export.training import train_and_export
+from blueprint.export.train import train_and_export
 train_and_export(*sys.argv[1:3], json.loads(sys.argv[4]), sys.argv[3])
 """
 
 
 def test_one_seed_gives_one_model(exported, sample, parameters, tmp_path):
     path, record = exported
-    if record.slow_road:
+    if record.fallback_reason:
         pytest.skip("a pickle is not the same file twice")
     sets = [str(sample[name].directory) for name in ("train", "validation")]
 
