@@ -1,4 +1,4 @@
-"""Write a trained model in its exported form, and prove that it predicts as the trained one does."""
+"""Write a trained model in its exported form, and prove that it predicts as the trained one."""
 
 import json
 from pathlib import Path
