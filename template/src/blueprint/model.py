@@ -26,7 +26,7 @@ MODEL_FILE = "model.onnx"
 PYFUNC_FOLDER = "pyfunc"
 SIGNATURE_FILE = "signature.json"
 EXAMPLE_FILE = "example.json"
-PICKLE_0_4_0 = "native.pkl"  # in a pyfunc of 0.4.0: it names the code of its project
+PICKLE_0_4_0 = "data/native.pkl"  # in a pyfunc of 0.4.0: it names the code of its project
 
 # The types of values, by NumPy's names and "string", and what each is in JSON.
 DTYPES = {

@@ -122,7 +122,7 @@ def test_a_fallback_of_0_4_0_loads_or_says_what_to_do(mixed, tmp_path, monkeypat
     data = mixed("tabular-classification")["validation"]
     export_model(Oracle(), data, tmp_path)
     shutil.rmtree(tmp_path / "pyfunc")
-    (tmp_path / "pyfunc").mkdir()
+    (tmp_path / "pyfunc" / "data").mkdir(parents=True)
     package = pipelines.package()
     old, now = f"{package}.steps.guess", f"{package}.guess"
     with monkeypatch.context() as patch:
@@ -133,7 +133,7 @@ def test_a_fallback_of_0_4_0_loads_or_says_what_to_do(mixed, tmp_path, monkeypat
             patch.setattr(kind, "__module__", name)
             setattr(sys.modules[name], kind.__name__, kind)
         native = sys.modules[f"{package}.export.family"].Native(Oracle(), data.schema, "")
-        (tmp_path / "pyfunc" / "native.pkl").write_bytes(pickle.dumps(native))
+        (tmp_path / "pyfunc" / "data" / "native.pkl").write_bytes(pickle.dumps(native))
     path = tmp_path / "signature.json"
     sha256 = digest(tmp_path / "pyfunc")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"sha256": sha256}))
