@@ -10,7 +10,7 @@ import pytest
 
 from blueprint import notebook, settings
 from blueprint.errors import UserError
-from blueprint.export.training import train_and_export
+from blueprint.export.train import train_and_export
 from blueprint.model import Model
 from blueprint.registry.client import Registry
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .. import gate
 from ..data import Dataset
-from ..export.training import Training
+from ..export.record import Training
 from ..model import Model
 from ..registry.client import Registry
 from . import evidence, settings

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import UserError
-from ..export.extra import check_extra
+from ..export import optional
 from ..model import Model, ModelError
 from ..settings import Settings
 from .client import Registry, Version, attended
@@ -85,7 +85,8 @@ def _usable(registry: Registry, version: Version) -> Iterator[Path]:
         try:
             check_registered(directory, version.number, version.tags)
             Model(directory)
-            check_extra(directory)
+            if saved_model := optional("saved_model"):
+                saved_model.check(directory)
         except (ModelError, StoreError) as error:
             text = f"version {version.number} cannot be served, so nothing was changed: {error}"
             raise PromotionError(text) from error

@@ -13,7 +13,7 @@ import numpy as np
 from .. import sbom
 from ..data import Dataset, as_instance
 from ..evaluation.report import Evidence, write_card
-from ..export.training import Training
+from ..export.record import Training
 from ..model import Model
 from .client import ChampionMovedError, Registry, Version
 from .store import FILES_TAG, MODEL_TAG, exported

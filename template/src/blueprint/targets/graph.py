@@ -16,7 +16,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from .. import pipelines
 from ..settings import Settings, SettingsError
-from .facts import FIXED_SOURCES
 
 FACTS = ("revision", "lock", "snapshot")  # parameters that each run gives by itself: facts.py
 FUNCTION = "--function_to_execute"  # KFP's option, before the name of a step's function
@@ -54,7 +53,7 @@ def configure(
     from kfp.dsl.pipeline_context import Pipeline
 
     pipeline, tasks, uncached = pipelines.load(entry), [], set()
-    changes = reread and settings.data.source not in FIXED_SOURCES
+    changes = reread and not settings.data.fixed
 
     @wraps(pipeline.pipeline_func)
     def configured(*args: Any, **kwargs: Any) -> Any:

@@ -16,7 +16,7 @@ from blueprint.data import Dataset, Feature, Schema
 from blueprint.evaluation import evaluate as module
 from blueprint.evaluation.evaluate import Evaluation, evaluate
 from blueprint.evaluation.settings import Budgets, Champion, Gate, Slices
-from blueprint.export.training import RECORD, Training
+from blueprint.export.record import RECORD, Training
 from blueprint.model import MODEL_FILE, SIGNATURE_FILE, Signature, Tensor, digest
 from blueprint.registry.client import Registry
 

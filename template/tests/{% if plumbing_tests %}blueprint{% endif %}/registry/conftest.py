@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from blueprint.data import Feature, Schema
-from blueprint.export.training import RECORD, Training
+from blueprint.export.record import RECORD, Training
 from blueprint.model import MODEL_FILE, SIGNATURE_FILE, Signature, Tensor, digest
 from blueprint.registry.client import Registry
 from blueprint.registry.registration import Registered, register

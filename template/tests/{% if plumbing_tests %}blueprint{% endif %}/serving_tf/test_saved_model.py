@@ -7,7 +7,8 @@ import tensorflow as tf
 from sklearn.dummy import DummyClassifier
 
 from blueprint.data import write_splits
-from blueprint.export import ExportError, export_model, extra
+from blueprint.export import ExportError, saved_model
+from blueprint.export.export import export_model
 from blueprint.model import Model, ModelError
 
 
@@ -32,8 +33,8 @@ def network(sample):
 def test_the_two_files_predict_alike(network, sample, tmp_path):
     assert export_model(network, sample["validation"], tmp_path) == ""
 
-    extra.check_extra(tmp_path)
-    saved = tf.saved_model.load(str(tmp_path / extra.FOLDER)).signatures["serving_default"]
+    saved_model.check(tmp_path)
+    saved = tf.saved_model.load(str(tmp_path / saved_model.FOLDER)).signatures["serving_default"]
     model = Model(tmp_path)
     [tensor] = model.signature.inputs
     _, given = saved.structured_input_signature
@@ -49,8 +50,8 @@ def test_the_two_files_predict_alike(network, sample, tmp_path):
 def test_a_model_that_would_be_served_otherwise_is_refused(network, sample, tmp_path, monkeypatch):
     other = keras.models.clone_model(network)
     other.set_weights([-weights for weights in network.get_weights()])
-    save = extra.save
-    monkeypatch.setattr(extra, "save", lambda _, *rest: save(other, *rest))
+    save = saved_model.save
+    monkeypatch.setattr(saved_model, "save", lambda _, *rest: save(other, *rest))
 
     with pytest.raises(ExportError, match=r"the SavedModel differs from the ONNX file by 0\.\d+"):
         export_model(network, sample["validation"], tmp_path)
@@ -76,4 +77,4 @@ def test_an_input_that_a_saved_model_would_rename_is_refused(network, sample, tm
 
 def test_a_model_from_before_is_not_put_in_service(tmp_path):
     with pytest.raises(ModelError, match="has no SavedModel"):
-        extra.check_extra(tmp_path)
+        saved_model.check(tmp_path)

@@ -13,7 +13,7 @@ from .content import Report
 from .render import to_html, to_markdown, to_short_markdown
 
 if TYPE_CHECKING:
-    from ...export.training import Training
+    from ...export.record import Training
     from .predictions import ReadRows
 
 __all__ = ["Evidence", "summarize", "write_card", "write_picture", "write_report"]

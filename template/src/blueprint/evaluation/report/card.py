@@ -13,7 +13,7 @@ from . import verdict
 from .content import Block, Code, Link, Picture, Report, Section, Table, Width, shorten
 
 if TYPE_CHECKING:  # a comment on a change needs neither MLflow nor the training
-    from ...export.training import Training
+    from ...export.record import Training
     from ...registry.client import Version
 
 SHORT_REQUEST = 1500  # characters; a longer one is called by its file's name

@@ -13,16 +13,20 @@ from blueprint import model as models
 from blueprint import pipelines, settings
 from blueprint.data import write_splits
 from blueprint.errors import UserError
-from blueprint.export import export_model
-from blueprint.export.training import RECORD, Training, train_and_export
+from blueprint.export.export import export_model
+from blueprint.export.record import RECORD, Training
+from blueprint.export.train import train_and_export
 from blueprint.model import Model, digest
 
-train_model = pipelines.module("train").train_model
 
-
-def train(sample, parameters, path, function=train_model):
-    sets = (sample["train"].directory, sample["validation"].directory)
-    return train_and_export(function, *sets, parameters, path)
+def train(sample, parameters, path):
+    return train_and_export(
+        pipelines.module("train").train_model,
+        sample["train"].directory,
+        sample["validation"].directory,
+        parameters,
+        path,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,7 @@ def test_the_export_predicts_and_the_record_is_kept(exported, sample):
     assert np.isfinite(predictions).all()
     if model.signature.classes:
         assert predictions.sum(axis=1) == pytest.approx(1, abs=1e-5)
-    assert record.slow_road or (path / "model.onnx").exists()
+    assert record.fallback_reason or (path / "model.onnx").exists()
     assert Training.read(path) == record
     assert record.data["hash"] == sample["train"].schema.content_hash
     assert all(np.isfinite(values).all() for values in record.curves.values())
@@ -59,7 +63,7 @@ def test_the_export_predicts_and_the_record_is_kept(exported, sample):
 
 def test_features_may_be_called_anything(exported, sample, tmp_path):
     """No name of theirs is one inside of the graph, which each library calls by its own."""
-    if exported[1].slow_road:
+    if exported[1].fallback_reason:
         pytest.skip("this model is no graph")
     schema = sample["train"].schema
     features = schema.features
@@ -77,23 +81,25 @@ def test_features_may_be_called_anything(exported, sample, tmp_path):
     pictures = any(feature.shape for feature in features.values())
     data = sample if pictures else renamed  # steps/train.py may ask for a picture by its name
 
+    train_model = pipelines.module("train").train_model
     model, _ = train_model(data["train"], data["validation"], **settings.load("test").train)
 
     assert export_model(model, renamed["validation"], tmp_path / "model") == ""
 
 
-# Another process has another order of sets, and its libraries start anew.
+# Another process has another order of sets, and its libraries start again.
 ELSEWHERE = """
 import json, sys
 from blueprint import pipelines
-from blueprint.export.training import train_and_export
-train_and_export(pipelines.module("train").train_model, *sys.argv[1:3], json.loads(sys.argv[4]), sys.argv[3])
+from blueprint.export.train import train_and_export
+train_model = pipelines.module("train").train_model
+train_and_export(train_model, *sys.argv[1:3], json.loads(sys.argv[4]), sys.argv[3])
 """
 
 
 def test_one_seed_gives_one_model(exported, sample, parameters, tmp_path):
     path, record = exported
-    if record.slow_road:
+    if record.fallback_reason:
         pytest.skip("a pickle is not the same file twice")
     sets = [str(sample[name].directory) for name in ("train", "validation")]
 
@@ -113,16 +119,26 @@ def test_one_seed_gives_one_model(exported, sample, parameters, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"epoch": 1}, r"train.epoch in config/: train_model .* has no such argument; it has"),
-        ({"epochs": "many"}, r"train_model in steps/train.py: epochs: .*valid integer"),
+        ({"epoch": 1}, r"train_model in train.py: epoch: Unexpected keyword argument"),
+        ({"epochs": "many"}, r"train_model in train.py: epochs: .*valid integer"),
     ],
 )
 def test_wrong_arguments_are_named(sample, tmp_path, given, message):
     def train_model(train, validation, *, epochs: int = 1):
         raise AssertionError
 
+    sets = (sample[name].directory for name in ("train", "validation"))
     with pytest.raises(UserError, match=message):
-        train(sample, given, tmp_path, train_model)
+        train_and_export(train_model, *sets, given, tmp_path)
+
+
+def test_a_model_without_curves_is_named(sample, tmp_path):
+    def train_model(train, validation):
+        return train
+
+    sets = (sample[name].directory for name in ("train", "validation"))
+    with pytest.raises(UserError, match=r"returned a Dataset; expected the model and its learning"):
+        train_and_export(train_model, *sets, {}, tmp_path)
 
 
 def test_the_summary_says_where_the_curves_ended():
@@ -137,6 +153,14 @@ def test_a_curve_that_went_to_infinity_is_kept_as_json(tmp_path):
     np.testing.assert_equal(Training.read(tmp_path).curves, {"loss": [0.5, np.nan, np.nan]})
 
 
-def test_the_fallback_is_said():
+def test_the_terminal_names_the_fallback():
     record = Training({}, {"loss": [0.5]}, {}, "3.12", "Oracle has no ONNX form: because")
     assert any("fallback: Oracle has no ONNX form: because" in line for line in record.lines())
+
+
+def test_a_record_from_before_0_5_is_read(tmp_path):
+    old = Training({}, {}, {}, "3.12", "no exporter")
+    old.write(tmp_path)
+    path = tmp_path / RECORD
+    path.write_text(path.read_text().replace("fallback_reason", "slow_road"))
+    assert Training.read(tmp_path) == old

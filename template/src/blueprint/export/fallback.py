@@ -1,4 +1,4 @@
-"""The fallback: a model without an ONNX form, kept as an MLflow pyfunc.
+"""The fallback: a model that has no ONNX form, kept as an MLflow pyfunc.
 
 It is pickled with the code of this project that it needs, so that it loads when that code has
 changed or is not there; the libraries that it imports must be installed. The registry is trusted:
@@ -7,35 +7,39 @@ reading a pickle runs code.
 
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cloudpickle
 import numpy as np
 from mlflow import pyfunc
 
-from .errors import ExportError
-from .family import Native, run
+from .. import pipelines
+from ..errors import UserError
+from . import ExportError
+from .native import Native
 
 
 class Fallback(pyfunc.PythonModel):  # type: ignore[misc]
-    """The model, and what asks it."""
+    """What predicts with the model."""
 
     def __init__(self, native: Native) -> None:
-        self.model, self.function = native.model, native.function()
-        self.numbers = not native.schema.classes
+        self.run = native.predict
 
     # It gets a dict of arrays by feature; what MLflow would do by that type is in its way.
     def predict(self, context: Any, model_input: np.ndarray, params: Any = None) -> np.ndarray:
         features: Any = model_input
-        return run(self.function, self.model, features, numbers=self.numbers)
+        return self.run(features)
 
 
 def write_pyfunc(native: Native, path: Path) -> None:
     """Write the folder. Raises `ExportError` for a model that cannot be pickled."""
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # it suggests signatures and examples
-    project = sys.modules[__package__.partition(".")[0]]
-    cloudpickle.register_pickle_by_value(project)
+    carried = _project()
+    for package in carried:
+        cloudpickle.register_pickle_by_value(package)
     try:
         # No requirements: MLflow would guess them by loading the model in another environment.
         pyfunc.save_model(str(path), python_model=Fallback(native), pip_requirements=[])
@@ -45,16 +49,13 @@ def write_pyfunc(native: Native, path: Path) -> None:
             f"{native.name} has no ONNX form and cannot be pickled either: {text}"
         ) from error
     finally:
-        cloudpickle.unregister_pickle_by_value(project)
+        for package in carried:
+            cloudpickle.unregister_pickle_by_value(package)
 
 
-def _load_pyfunc(path: str) -> Native:
-    """What MLflow calls to load a model of 0.4.0, which was pickled without its code."""
-    try:
-        native: Native = cloudpickle.loads(Path(path).read_bytes())
-    except (AttributeError, ImportError) as error:
-        raise RuntimeError(
-            f"{error}: a model from before 0.4.1 does not carry its code; put that back as it was "
-            "and `make run` once, or give registry.name in config/ another name"
-        ) from error
-    return native
+def _project() -> list[ModuleType]:
+    """The packages whose code a pickle carries: this one, and the owner's."""
+    names = [__name__.partition(".")[0]]
+    with suppress(UserError):  # where the project is not installed
+        names.append(pipelines.package())
+    return [sys.modules[name] for name in names if name in sys.modules]
