@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import sbom
 from ..data import Dataset, as_instance
-from ..evaluation.report import Evidence, write_card
+from ..evaluation.report import Card, write_card
 from ..export.record import Training
 from ..model import Model
 from .client import ChampionMovedError, Registry, Version
@@ -112,9 +112,8 @@ def _write_card(
     model = Model(model_path)
     request, answer = _example(model, test)
     size = sum(file.stat().st_size for file in model_path.rglob("*") if file.is_file())
-    with tempfile.TemporaryDirectory() as drawn, tempfile.TemporaryDirectory() as written:
-        pictures = registry.files(version.run_id, Path(drawn), [".png"])
-        evidence = Evidence(
+    with tempfile.TemporaryDirectory() as written:
+        card = Card(
             name=registry.name,
             version=version,
             verdict=verdict,
@@ -124,9 +123,8 @@ def _write_card(
             request=request,
             answer=answer,
             lock=lock,
-            picture=pictures[0] if pictures else None,
         )
-        short = write_card(Path(written), evidence)
+        short = write_card(Path(written), card)
         packages = sbom.installed(registry.name, version.number)
         (Path(written) / sbom.FILE).write_text(packages)
         registry.log_files(version.run_id, Path(written))
