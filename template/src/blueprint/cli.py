@@ -152,9 +152,9 @@ def report(
 
         page = models.card(settings.load(), version)
     else:
-        from .targets import runs
+        from .registry.commands import newest_report
 
-        page = runs.copy_report()
+        page = newest_report()
     print(page)
     if sys.stdout.isatty():
         webbrowser.open(page.resolve().as_uri())
@@ -251,7 +251,7 @@ def stack_down(
 def ui(port: Annotated[int, typer.Option(help="to listen on")] = 5000) -> None:
     """Open MLflow on this project's runs and models, or say where its tracking server is."""
     from . import settings
-    from .targets import ui
+    from .registry import ui
 
     ui.show(settings.load().registry.tracking_uri, port)
 

@@ -18,7 +18,7 @@ from blueprint import settings
 from blueprint.data import Dataset, write_splits
 from blueprint.data.sources import scan
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 FRACTIONS = {"validation": 0.15, "test": 0.2}
 MOTO = ["moto[s3]~=5.2.5", "flask", "flask-cors"]
 SECRET = "hush: 50% @ /?"
@@ -56,8 +56,8 @@ def load(folder: Path) -> Callable[..., settings.Settings]:
 
 
 @pytest.fixture(scope="session")
-def crown() -> Callable[[Any, str], None]:
-    """Make the model of a run the champion, as an accepted one becomes it: crown(registry, run)."""
+def make_champion() -> Callable[[Any, str], None]:
+    """Make the model of a run the champion, as an accepted one becomes it: make_champion(registry, run)."""
 
     def make(registry: Any, run_id: str) -> None:
         version = registry.register(run_id, {})

@@ -18,12 +18,12 @@ from .. import pipelines
 from ..data.settings import Data
 from ..errors import UserError
 from ..registry import check as registry_check
+from ..runs import RUNS as RUNS
+from ..runs import STATE as STATE
 from ..settings import Settings
 from . import code, preflight
 from .display import Display
 
-STATE = Path(".mlops")
-RUNS = STATE / "runs"
 STEPS = ["load_data", "train_model", "evaluate_model", "register_model", "deploy_model"]
 FIXED_SOURCES = ("sample", "fashion-mnist")
 LATER = ["export", "evaluation.evaluate"]  # what `warm_up` imports
