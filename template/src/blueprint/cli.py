@@ -152,9 +152,9 @@ def report(
 
         page = models.card(settings.load(), version)
     else:
-        from .registry.commands import newest_report
+        from .registry import models
 
-        page = newest_report()
+        page = models.newest_report()
     print(page)
     if sys.stdout.isatty():
         webbrowser.open(page.resolve().as_uri())

@@ -57,7 +57,7 @@ def load(folder: Path) -> Callable[..., settings.Settings]:
 
 @pytest.fixture(scope="session")
 def make_champion() -> Callable[[Any, str], None]:
-    """Make the model of a run the champion, as an accepted one becomes it: make_champion(registry, run)."""
+    """Make a run's model the champion, as an accepted one becomes it."""
 
     def make(registry: Any, run_id: str) -> None:
         version = registry.register(run_id, {})

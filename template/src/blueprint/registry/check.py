@@ -33,7 +33,7 @@ def soon() -> Iterator[None]:
 def check(**registry: Any) -> str:
     """Say what the registry holds, in a few requests. `registry` is that section's keys.
 
-    Raises `RegistryError` where a run would fail: nothing answers, a login is missing, a database
+    Raises `UserError` where a run would fail: nothing answers, a login is missing, a database
     cannot be read or written, its experiment was deleted, or the champion's files are gone.
     """
     from .client import MODEL, Registry, existing  # it imports MLflow, which takes seconds
@@ -55,13 +55,12 @@ def check(**registry: Any) -> str:
         if champion is None:
             return f"{uri}: no champion yet"
         with found.errors(f"read version {champion.number} in"):
-            files = existing(found.client.list_artifacts, champion.run_id, MODEL)
-    if not files:
-        raise UserError(
-            f"version {champion.number} of {name}, the champion, has no model any more, so nothing "
-            "can be compared with it: `make promote VERSION=…` makes another version the champion"
-        )
-    return f"{uri}: version {champion.number} is the champion"
+            if existing(found.client.list_artifacts, champion.run_id, MODEL):
+                return f"{uri}: version {champion.number} is the champion"
+    raise UserError(
+        f"version {champion.number} of {name}, the champion, has no model any more, so nothing "
+        "can be compared with it: `make promote VERSION=…` makes another version the champion"
+    )
 
 
 def begin(registry: Mapping[str, Any]) -> Callable[[], str]:

@@ -105,10 +105,11 @@ class Registry:
         """The version of that number, or a `RegistryError` when there is none."""
         with self.errors("read"):
             found = existing(self.client.get_model_version, self.name, number)
-            if found is None:
-                text = f"{self.name} has no version {number}: `make models` lists those it has"
-                raise RegistryError(text)
-            return self._versions([found])[0]
+            if found:
+                return self._versions([found])[0]
+        raise RegistryError(
+            f"{self.name} has no version {number}: `make models` lists those it has"
+        )
 
     def versions(self) -> list[Version]:
         """Every version, the newest first."""
@@ -155,6 +156,14 @@ class Registry:
                 path = self.client.download_artifacts(version.run_id, MODEL, directory)
             yield Path(path)
 
+    def files(self, run_id: str, directory: Path, suffixes: Iterable[str]) -> list[Path]:
+        """Copy the run's own files with such suffixes, not those in its folders, to `directory`."""
+        with self.errors("read"):
+            names = [each.path for each in self.client.list_artifacts(run_id) if not each.is_dir]
+            copy = self.client.download_artifacts
+            wanted = [name for name in names if Path(name).suffix in suffixes]
+            return [Path(copy(run_id, name, str(directory))) for name in wanted]
+
     def log_run(
         self,
         name: str,
@@ -165,7 +174,8 @@ class Registry:
         tags: Mapping[str, str],
         artifacts: Mapping[str, Path],
     ) -> str:
-        """Record one evaluated model and return the run's id. `artifacts` maps folders to paths."""
+        """Record one evaluated model and return the run's id. `artifacts` are folders of files by
+        their folder in the run."""
         numbers = [Metric(key, value, 0, 0) for key, value in metrics.items()]
         for key, values in curves.items():
             numbers += [Metric(f"curve/{key}", value, 0, i) for i, value in enumerate(values, 1)]
@@ -184,23 +194,9 @@ class Registry:
                 tags=[RunTag(key, value) for key, value in tags.items()],
             )
             for folder, path in artifacts.items():
-                log = self.client.log_artifacts if path.is_dir() else self.client.log_artifact
-                log(run_id, str(path), folder or None)
+                self.client.log_artifacts(run_id, str(path), folder or None)
             self.client.set_terminated(run_id)
             return run_id
-
-    def log_files(self, run_id: str, directory: Path) -> None:
-        """Add the files in `directory` to those of the run."""
-        with self.errors("write to"):
-            self.client.log_artifacts(run_id, str(directory))
-
-    def files(self, run_id: str, directory: Path, suffixes: Iterable[str]) -> list[Path]:
-        """Copy the run's own files with such suffixes, not those in its folders, to `directory`."""
-        with self.errors("read"):
-            names = [each.path for each in self.client.list_artifacts(run_id) if not each.is_dir]
-            copy = self.client.download_artifacts
-            wanted = [name for name in names if Path(name).suffix in suffixes]
-            return [Path(copy(run_id, name, str(directory))) for name in wanted]
 
     def register(self, run_id: str, tags: Mapping[str, str]) -> Version:
         """Make the run's model a version, without an alias; the tracking server numbers it."""
@@ -214,15 +210,16 @@ class Registry:
             made = self.client.create_model_version(self.name, source, run_id, tags=dict(tags))
         return self.version(str(made.version))
 
-    def annotate(
-        self, number: str, tags: Mapping[str, str], description: str | None = None
-    ) -> None:
-        """Set tags of a version and, if given, the description that MLflow's page shows."""
+    def describe(self, version: Version, files: Path, description: str) -> None:
+        """Add the folder's files to those of the version's run, and set what MLflow's page says."""
+        with self.errors("write to"):
+            self.client.log_artifacts(version.run_id, str(files))
+            self.client.update_model_version(self.name, version.number, description)
+
+    def set_tags(self, number: str, tags: Mapping[str, str]) -> None:
         with self.errors("write to"):
             for key, value in tags.items():
                 self.client.set_model_version_tag(self.name, number, key, value)
-            if description is not None:
-                self.client.update_model_version(self.name, number, description)
 
     def promote(
         self,
@@ -235,14 +232,13 @@ class Registry:
         """Make version `number` the champion instead of `over` (None: there is none), or raise
         `ChampionMovedError` when `over` is not the champion any more.
 
-        `tags` say who, when and why. `before` are the champions that a rollback goes back to;
-        unless given, those before `over`, and `over`. The alias moves last, in one write, so that
-        there is a usable champion whenever this is killed.
+        `tags` say who, when and why; `before` are the champions that a rollback goes back to, by
+        default those before `over`, and `over`. The alias moves last, in one write.
         """
         if before is None:
             before = [*over.before, over.number] if over else []
         with self._claim(number, over.number if over else None):
-            self.annotate(number, {**tags, BEFORE: " ".join(before)})
+            self.set_tags(number, {**tags, BEFORE: " ".join(before)})
             with self.errors("write to"):
                 self.client.set_registered_model_alias(self.name, CHAMPION, number)
         if (now := self._aliases().get(CHAMPION)) != number:
@@ -259,18 +255,21 @@ class Registry:
         """
         seen: dict[tuple[str, str], float] = {}
         while True:
-            self.annotate(number, {CLAIM: f"{time.time():.6f}"})
+            self.set_tags(number, {CLAIM: f"{time.time():.6f}"})
             try:
                 with self.errors("read"):
-                    marked = [each for each in self._search() if CLAIM in each.tags]
+                    claims = [
+                        (str(each.version), each.tags[CLAIM])
+                        for each in self._search()
+                        if CLAIM in each.tags and str(each.version) != number
+                    ]
                 now = time.monotonic()
-                claims = [(str(each.version), each.tags[CLAIM]) for each in marked]
-                seen = {claim: seen.get(claim, now) for claim in claims if claim[0] != number}
+                seen = {claim: seen.get(claim, now) for claim in claims}
                 if (champion := self._aliases().get(CHAMPION)) != over:
                     was = f"it was version {over}" if over else "there was none"
                     raise ChampionMovedError(f"{was}, now it is version {champion}")
                 if all(now - since >= CLAIM_SECONDS for since in seen.values()):
-                    for other, _ in seen:
+                    for other, _ in claims:
                         self._withdraw(other)
                     yield
                     return

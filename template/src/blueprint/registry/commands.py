@@ -1,19 +1,15 @@
-"""The commands that read and change the registry: `make models`, `make promote`, `make ui` …"""
+"""The commands of the registry (`make models`, `make promote` …) and its rows in `make doctor`."""
 
-import json
-import shutil
 import sys
-import webbrowser
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..errors import UserError
+from ..options import Check, Force, Reason, Version
 
 app = typer.Typer()
-Reason = Annotated[str, typer.Option(help="kept in the registry, with the version")]
 
 
 @app.command("models")
@@ -26,26 +22,9 @@ def list_models() -> None:
 
 
 @app.command()
-def report(
-    version: Annotated[str | None, typer.Option(help="show its card instead")] = None,
-) -> None:
-    """Open the newest evaluation's page, or a version's card, and print where it is."""
-    if version:
-        from .. import settings
-        from . import models
-
-        page = models.card(settings.load(), version)
-    else:
-        page = newest_report()
-    print(page)
-    if sys.stdout.isatty():
-        webbrowser.open(page.resolve().as_uri())
-
-
-@app.command()
 def promote(
     version: Annotated[str | None, typer.Argument(help="its number")] = None,
-    force: Annotated[bool, typer.Option("--force", help="promote a rejected version")] = False,
+    force: Force = False,
     reason: Reason = "",
 ) -> None:
     """Make a version the champion and serve it; a rejected one needs force and a reason."""
@@ -67,30 +46,31 @@ def rollback(reason: Reason = "") -> None:
     print(promotion.rollback(settings.load(), reason=reason.strip()))
 
 
-@app.command("ui")
-def show_ui(port: Annotated[int, typer.Option(help="to listen on")] = 5000) -> None:
+@app.command()
+def report(version: Version = None) -> None:
+    """Open the newest evaluation's page, or a version's card, and print where it is."""
+    import webbrowser
+
+    from .. import settings
+    from . import models
+
+    page = models.card(settings.load(), version) if version else models.newest_report()
+    print(page)
+    if sys.stdout.isatty():
+        webbrowser.open(page.resolve().as_uri())
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="to listen on")] = 5000) -> None:
     """Open MLflow on this project's runs and models, or say where its tracking server is."""
     from .. import settings
-    from . import ui
+    from .ui import show
 
-    ui.show(settings.load().registry.tracking_uri, port)
-
-
-def newest_report() -> Path:
-    """Copy the newest evaluation's page to where its name says what it is, as KFP's have no suffix,
-    with a summary in Markdown beside it: report.md."""
-    from ..evaluation.report import summarize
-    from ..runs import STATE, newest
-
-    artifact, page = newest("evaluate-model/report"), STATE / "report.html"
-    shutil.copyfile(artifact, page)
-    verdict = json.loads(artifact.with_name("verdict").read_text())
-    page.with_suffix(".md").write_text(summarize(verdict), encoding="utf-8")
-    return page
+    show(settings.load().registry.tracking_uri, port)
 
 
-def checks() -> list[tuple[str, Callable[[], str], bool]]:
-    """The rows of `make doctor`: is the registry usable, and does its champion answer requests?"""
+def checks() -> list[Check]:
+    """The rows of `make doctor`: does the registry answer, and is its champion what is served?"""
     return [("registry", _registry, True), ("model in service", _in_service, False)]
 
 
@@ -121,6 +101,6 @@ def _in_service() -> str:
     deployed = store.current(loaded.serving.store, loaded.registry.name)
     if deployed:
         deployed.verify()
-    if warning := in_service.difference(loaded):
-        raise UserError(warning)
+    if difference := in_service.difference(loaded):
+        raise UserError(difference)
     return f"version {deployed.version}, the registry's champion" if deployed else "none"

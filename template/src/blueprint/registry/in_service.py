@@ -19,34 +19,29 @@ def difference(loaded: Settings) -> str | None:
     """How the model in service differs from the registry's champion, and what to run; None when
     it does not, or when there is no store. Raises RegistryError, StoreError.
     """
-    folder, name = loaded.serving.store, loaded.registry.name
+    folder, name, uri = loaded.serving.store, loaded.registry.name, loaded.registry.tracking_uri
     if folder is None:
         return None
     deployed, champion = store.current(folder, name), None
-    database = loaded.registry.tracking_uri.removeprefix("sqlite:///")
-    if database == loaded.registry.tracking_uri or Path(database).exists():  # or it would be made
+    if not uri.startswith("sqlite:///") or Path(uri[len("sqlite:///") :]).exists():  # or it is made
         from .client import connect  # it imports MLflow, which takes seconds
 
         with soon():
             champion = connect(loaded.registry).champion()
-    served = f"version {deployed.version} of {name} is in service" if deployed else ""
     if champion is None:
-        if not served:
+        if deployed is None:
             return f"no model of {name} is in service: `make run` trains and deploys one"
-        return (
-            f"{served}, and the registry has no champion (registry.tracking_uri): `make run`, or "
-            "correct the address"
-        )
+        problem = "the registry has no champion (registry.tracking_uri): `make run`, or correct the"
+        return f"version {deployed.version} of {name} is in service, and {problem} address"
     fix = f"`make promote VERSION={champion.number}` puts it in service"
     if deployed is None:
         return f"version {champion.number} of {name}, the champion, is not in {folder} yet: {fix}"
     if deployed.version != champion.number:
-        return f"{served}, and version {champion.number} is the champion: {fix}"
+        problem = f"version {champion.number} is the champion: {fix}"
+        return f"version {deployed.version} of {name} is in service, and {problem}"
     if deployed.differs(champion.tags):
-        return (
-            f"what is in service as version {deployed.version} of {name} is another model than the "
-            f"registry's (their SHA-256 differ): {fix}"
-        )
+        served = f"what is in service as version {deployed.version} of {name} is another model"
+        return f"{served} than the registry's (their SHA-256 differ): {fix}"
     return None
 
 

@@ -1,5 +1,6 @@
-"""The registry for people: its versions as a table, and a version's card."""
+"""The registry for people: its versions as a table, a version's card, the newest report."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -8,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import UserError
+from ..evaluation.report import summarize
 from ..gate import number
-from ..runs import STATE
+from ..runs import STATE, newest
 from ..settings import Settings
 from .client import Version, connect
 from .in_service import difference
@@ -25,12 +27,10 @@ def show(settings: Settings) -> None:
         print(f"no version of {registry.name} is registered yet: run `make run` first")
         return
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    time = "%Y-%m-%d %H:%M" if console.width >= WIDE else "%Y-%m-%d"
     metrics = list(dict.fromkeys([settings.gate.champion.metric, *settings.gate.floors]))
-    table = _table(versions, metrics, time)
-    while len(metrics) > 1 and _width(console, table) > console.width:
-        metrics.pop()
-        table = _table(versions, metrics, time)
+    table, endless = _table(versions, metrics, console), console.options.update(max_width=1000)
+    while len(metrics) > 1 and console.measure(table, options=endless).minimum > console.width:
+        table = _table(versions, metrics := metrics[:-1], console)
     print(f"Versions of {registry.name}")
     console.print(table)
     if any("dirty" in version.tags.get("git.commit", "") for version in versions):
@@ -39,7 +39,8 @@ def show(settings: Settings) -> None:
         console.print(f"! {warning}", markup=False)
 
 
-def _table(versions: list[Version], metrics: list[str], time: str) -> Table:
+def _table(versions: list[Version], metrics: list[str], console: Console) -> Table:
+    time = "%Y-%m-%d %H:%M" if console.width >= WIDE else "%Y-%m-%d"
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for column in ("version", *metrics, "verdict", "data", "commit", "alias", "when"):
         right = column == "version" or column in metrics
@@ -60,10 +61,6 @@ def _table(versions: list[Version], metrics: list[str], time: str) -> Table:
     return table
 
 
-def _width(console: Console, table: Table) -> int:
-    return console.measure(table, options=console.options.update(max_width=1000)).maximum
-
-
 def card(settings: Settings, number: str) -> Path:
     """Fetch the card of version `number`, with what it links, and return the page's path."""
     registry = connect(settings.registry)
@@ -75,4 +72,14 @@ def card(settings: Settings, number: str) -> Path:
     page = folder / "card.html"
     if not page.exists():
         raise UserError(f"version {number} has no card; `make ui` shows its run {version.run_id}")
+    return page
+
+
+def newest_report() -> Path:
+    """Copy the newest evaluation's page to .mlops/report.html, as KFP's files have no suffix; a
+    summary in Markdown is beside it: report.md."""
+    artifact, page = newest("evaluate-model/report"), STATE / "report.html"
+    shutil.copyfile(artifact, page)
+    verdict = json.loads(artifact.with_name("verdict").read_text())
+    page.with_suffix(".md").write_text(summarize(verdict), encoding="utf-8")
     return page

@@ -70,7 +70,7 @@ def register(
     except ChampionMovedError as error:
         reason = f"the champion changed while this model was evaluated ({error}): run again"
         rejection = {**verdict, "accepted": False, "reason": reason}
-        registry.annotate(version.number, _outcome(rejection))
+        registry.set_tags(version.number, _outcome(rejection))
         _write_card(registry, version, *paths, rejection, lock)
         return Registered(version.number, False, f"{name} is rejected: {reason}")
     return Registered(version.number, True, f"{name} is the champion")
@@ -120,8 +120,7 @@ def _write_card(
         short = write_card(Path(written), evidence)
         packages = sbom(registry.name, version.number)
         (Path(written) / "sbom.cdx.json").write_text(json.dumps(packages, indent=1) + "\n")
-        registry.log_files(version.run_id, Path(written))
-    registry.annotate(version.number, {}, description=short)
+        registry.describe(version, Path(written), short)
 
 
 def _example(model: Model, test: Dataset) -> tuple[dict[str, Any], list[Any]]:

@@ -102,7 +102,7 @@ def test_a_version_of_an_older_release_is_compared_by_the_hash_that_it_has(
 
     assert in_service() == "1"
     assert difference(project) is None
-    registry.annotate("1", {store.MODEL_TAG: "0" * 64})
+    registry.set_tags("1", {store.MODEL_TAG: "0" * 64})
     assert "another model than the registry's" in difference(project)
     with pytest.raises(PromotionError, match="differs from the version's tag model"):
         promotion.promote(project, "1")

@@ -134,7 +134,7 @@ def three(registry, evaluate):
 @pytest.mark.parametrize("skew", [-600, 600])
 def test_a_claim_counts_whatever_the_clock_of_its_host_says(three, skew):
     champion = three.champion()
-    three.annotate("2", {client.CLAIM: f"{time.time() + skew:.3f}"})
+    three.set_tags("2", {client.CLAIM: f"{time.time() + skew:.3f}"})
     move = three.client.set_registered_model_alias
     threading.Timer(0.5, move, (three.name, client.CHAMPION, "2")).start()
 
@@ -144,7 +144,7 @@ def test_a_claim_counts_whatever_the_clock_of_its_host_says(three, skew):
 
 @pytest.mark.parametrize("skew", [-600, 600])
 def test_a_claim_whose_process_died_is_void_after_a_while(three, skew, monkeypatch):
-    three.annotate("2", {client.CLAIM: f"{time.time() + skew:.3f}"})
+    three.set_tags("2", {client.CLAIM: f"{time.time() + skew:.3f}"})
     monkeypatch.setattr(client, "CLAIM_SECONDS", 0.1)
 
     three.promote("3", over=three.champion(), tags={})
