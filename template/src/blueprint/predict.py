@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from . import runs
 from .data import Dataset, Schema, as_instance
 from .drawing import draw_bars, draw_image, draw_row, round_alike, use_color
 from .errors import UserError
-from .targets import runs
 
 
 def predict(url: str, name: str, row: int | None = None) -> None:

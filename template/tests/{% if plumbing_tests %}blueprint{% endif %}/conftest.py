@@ -56,8 +56,8 @@ def load(folder: Path) -> Callable[..., settings.Settings]:
 
 
 @pytest.fixture(scope="session")
-def crown() -> Callable[[Any, str], None]:
-    """Make the model of a run the champion, as an accepted one becomes it: crown(registry, run)."""
+def make_champion() -> Callable[[Any, str], None]:
+    """Make a run's model the champion, as an accepted one becomes it."""
 
     def make(registry: Any, run_id: str) -> None:
         version = registry.register(run_id, {})

@@ -18,7 +18,7 @@ from ..errors import UserError
 from ..registry import check as registry_check
 from ..settings import Settings
 from . import facts, graph, preflight
-from .facts import RUNS
+from ..runs import RUNS
 from .graph import FUNCTION
 from .processes import QUIET, started_by
 

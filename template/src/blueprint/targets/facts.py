@@ -12,8 +12,6 @@ from ..errors import UserError
 from ..settings import Settings
 from . import code
 
-STATE = Path(".mlops")
-RUNS = STATE / "runs"
 
 
 def of_run(settings: Settings, *, cache: bool = True) -> dict[str, str]:

@@ -16,10 +16,10 @@ from importlib import import_module
 from .. import pipelines
 from ..errors import UserError
 from ..registry import check as registry_check
+from ..runs import RUNS, STATE
 from ..settings import Settings
 from . import code, facts, preflight, processes, unchanged
 from .display import Display
-from .facts import RUNS, STATE
 
 LATER = ["export", "evaluation.evaluate"]  # what `warm_up` imports
 RUNNERS = ("subprocess", "docker")

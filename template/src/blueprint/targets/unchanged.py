@@ -15,7 +15,8 @@ from typing import Any
 from ..errors import UserError
 from ..registry import in_service, store
 from ..settings import Settings
-from .facts import STATE, fingerprint, of_run
+from ..runs import STATE
+from .facts import fingerprint, of_run
 
 FILE = STATE / "cache" / "last-run.json"
 CLIENT = "blueprint.registry.client"  # imports MLflow, which takes a second

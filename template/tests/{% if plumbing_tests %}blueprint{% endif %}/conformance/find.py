@@ -19,12 +19,11 @@ import numpy as np
 from conformance.profiles import PROFILES
 from conformance.target import Target
 
-from blueprint import settings
+from blueprint import runs, settings
 from blueprint.data import Dataset
 from blueprint.errors import UserError
 from blueprint.model import EXAMPLE_FILE, Model, ModelError, Tensor
 from blueprint.registry import store
-from blueprint.targets import runs
 
 CLI = "blueprint.cli"
 PROJECT = Path(__file__).parents[3]

@@ -17,7 +17,7 @@ from ...errors import UserError
 from ...settings import Settings
 from .. import graph
 from ..debugger import LEFT_OUT, stopping
-from ..facts import STATE
+from ...runs import STATE
 from .client import Client, connect, errors
 
 KINDS = {

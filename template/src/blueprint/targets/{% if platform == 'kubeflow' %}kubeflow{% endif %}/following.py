@@ -14,7 +14,7 @@ import urllib3
 
 from ...progress import FAILED, FINISHED, LINE, STARTED, line
 from ..display import Display
-from ..facts import RUNS
+from ...runs import RUNS
 from ..local import RunError
 from .client import Client, ClusterError, errors
 from .settings import Kubeflow

@@ -24,7 +24,7 @@ def show(tracking_uri: str, port: int) -> None:
     command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--workers", "1"]
     # Not as an argument, which everybody on this machine can read.
     store = {"MLFLOW_BACKEND_STORE_URI": with_login(tracking_uri, "registry", "tracking_uri")}
-    # Ctrl-C comes to this process alone: each of MLflow's would print where it was.
+    # Ctrl-C comes to this process alone: each of MLflow's would print a traceback.
     server = subprocess.Popen(command, env=os.environ | store, start_new_session=True)
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
