@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 IMAGE = [[0] * 8] * 8
 BENTOML = [sys.executable, "-m", "bentoml"]
 
