@@ -112,16 +112,26 @@ def test_what_was_sent_before_the_end_is_answered(
         assert server.process.wait(20) == 0
 
 
-def test_a_hangup_changes_nothing_and_being_told_twice_is_enough(
-    store: Any, running: Callable[..., Any]
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_hangup_ends_it_as_a_terminal_that_is_closed_does(
+    store: Any, running: Callable[..., Any], workers: int
 ) -> None:
+    store.deploy("1", answer=3, work=20)
+    with running(store.path, workers=workers) as server:
+        clients = [connect(server, WHOLE) for _ in range(4)]
+        time.sleep(0.1)
+        os.killpg(server.process.pid, signal.SIGHUP)
+        assert [read(client)[0] for client in clients] == [200] * 4
+        assert server.process.wait(20) == 0
+
+
+def test_a_second_ctrl_c_ends_it_at_once(store: Any, running: Callable[..., Any]) -> None:
     store.deploy("1", answer=3, work=40)
-    with pytest.raises(AssertionError, match="told twice"), running(store.path) as server:
-        os.kill(server.process.pid, signal.SIGHUP)
-        assert server.predict(BODY).status_code == 200
+    with pytest.raises(AssertionError), running(store.path) as server:
         clients = [connect(server, WHOLE) for _ in range(60)]  # work for seconds
-        server.process.terminate()
+        server.process.send_signal(signal.SIGINT)
         time.sleep(0.7)
-        server.process.terminate()
-        assert server.process.wait(2) == 128 + signal.SIGTERM
-        assert read(clients[-1]) == (0, None)
+        server.process.send_signal(signal.SIGINT)
+        server.process.wait(5)
+        codes = [read(client)[0] for client in clients]
+        assert codes.count(200) == 60

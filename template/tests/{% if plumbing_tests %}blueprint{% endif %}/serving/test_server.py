@@ -17,8 +17,8 @@ import pytest
 
 from blueprint.errors import UserError
 from blueprint.registry import store as model_store
-from blueprint.serving import holder
-from blueprint.serving.app import create_app
+from blueprint.serving.http import holder
+from blueprint.serving.http.app import create_app
 from blueprint.serving.server import run
 from blueprint.serving.settings import Serving
 from blueprint.serving.startup import bind
@@ -52,53 +52,50 @@ def test_the_content_type_does_not_matter(server: Any, content_type: str) -> Non
     assert server.predict(body(IMAGE), content_type=content_type).status_code == 200
 
 
-INTEGER = "instances[0].image[1][2]: expected an integer from 0 to 255, got "
+PIXEL = "instances[0].image[1][2]: expected integer"
+BARE = "instances[0][1][2]: expected integer"
 BAD = {
     "empty": (b"", "the body is not JSON"),
     "text": (b"hello", "the body is not JSON"),
-    "not UTF-8": (b'{"instances": "\xff"}', "the body is not JSON"),
+    "not UTF-8": (b'{"instances": "\xff"}', "instances: expected list, got string"),
     "UTF-16": ('{"instances": [1]}'.encode("utf-16"), "the body is not JSON"),
     "cut short": (body(IMAGE)[:-3], "the body is not JSON"),
-    "deep": (b"[" * 50_000, "nested too deeply"),
-    "a list": (b"[1]", 'expected an object with "instances"'),
-    "no instances": (b'{"inputs": []}', 'expected an object with "instances"'),
-    "null": (b'{"instances": null}', "instances: expected a list of at least one instance"),
-    "none": (body(), "instances: expected a list of at least one instance, got a list of 0"),
-    "scalar": (body(IMAGE, 1), "instances[1].image: expected shape [8, 8], got 1"),
+    "deep": (b'{"x":' * 15_000, "nested too deeply"),
+    "a list": (b"[1]", "the body: expected object, got list"),
+    "no instances": (b'{"inputs": []}', "instances: missing"),
+    "null": (b'{"instances": null}', "instances: expected list, got null"),
+    "none": (body(), "instances: expected list of length >= 1"),
+    "scalar": (body(IMAGE, 1), "instances[1]: expected object or list, got integer"),
     "shape": (
         body(IMAGE, IMAGE, IMAGE, [[0] * 7] * 8),
-        "instances[3].image: expected shape [8, 8], got [8, 7]",
+        "instances[3][0]: expected list of length 8",
     ),
-    "ragged": (
-        body([*IMAGE[1:], [0]]),
-        "instances[0].image: expected shape [8, 8], got rows of different lengths",
-    ),
+    "ragged": (body([*IMAGE[1:], [0]]), "instances[0][7]: expected list of length 8"),
     "missing": (body({}), "instances[0].image: missing"),
     "unknown": (body({"image": IMAGE, "x": 1}), "instances[0].x: unknown; the model takes image"),
-    "text for a pixel": (body(pixel("a")), INTEGER + '"a"'),
-    "long text for a pixel": (body(pixel("a" * 999)), INTEGER + '"aaa'),
-    "null for a pixel": (body(pixel(None)), INTEGER + "null"),
-    "true for a pixel": (body(pixel(True)), INTEGER + "true"),
-    "object for a pixel": (body(pixel({})), INTEGER + "an object"),
-    "list for a pixel": (body(pixel([0])), "instances[0].image: expected shape [8, 8], got rows"),
-    "fraction": (body({"image": pixel(0.5)}), INTEGER + "0.5"),
-    "too large": (body(pixel(256)), INTEGER + "256"),
-    "negative": (body(pixel(-1)), INTEGER + "-1"),
-    "astronomical": (body(pixel(10**50)), INTEGER + "1000"),
-    "NaN": (body(pixel(float("nan"))), INTEGER + "NaN"),
-    "Infinity": (body(pixel(float("-inf"))), INTEGER + "-Infinity"),
-    "overflow": (body(pixel(7)).replace(b"7", b"1e999"), INTEGER + "1e999"),
-    "half of a pair": (body({"\ud800": 1}), "instances[0].\\ud800: unknown"),
-    "half of a pair as a value": (body(pixel("\udfff")), INTEGER),
-    "deep instance": (b'{"instances":[%b]}' % (b"[" * 700 + b"]" * 700), "nested too deeply"),
+    "text for a pixel": (body({"image": pixel("a")}), PIXEL + ", got string"),
+    "null for a pixel": (body(pixel(None)), BARE + ", got null"),
+    "true for a pixel": (body(pixel(True)), BARE + ", got boolean"),
+    "object for a pixel": (body(pixel({})), BARE + ", got object"),
+    "list for a pixel": (body(pixel([0])), BARE + ", got list"),
+    "fraction": (body({"image": pixel(0.5)}), PIXEL + ", got number"),
+    "too large": (body(pixel(256)), BARE + " <= 255"),
+    "negative": (body({"image": pixel(-1)}), PIXEL + " >= 0"),
+    "astronomical": (body(pixel(10**50)), BARE),
+    "NaN": (body({"image": pixel(float("nan"))}), PIXEL + ", got NaN"),
+    "Infinity": (body(pixel(float("-inf"))), BARE + ", got -Infinity"),
+    "overflow": (body(pixel(7)).replace(b"7", b"1e999"), "instances[0][1][2]: "),
+    "half of a pair": (body({"\ud800": 1}), "the body is not JSON"),
+    "half of a pair as a value": (body(pixel("\udfff")), "the body is not JSON"),
+    "deep instance": (b'{"instances":[%b]}' % (b"[" * 700 + b"]" * 700), "instances[0][0][0]"),
     "long key": (body({"x" * 9000: 1}), "instances[0].xxx"),
     "lines in a key": (body({"a\nb": 1}), "instances[0].a\\nb: unknown"),
-    "endless digits": (body(pixel(7)).replace(b"7", b"7" * 9000), "the body is not JSON"),
+    "endless digits": (body(pixel(7)).replace(b"7", b"7" * 9000), "instances[0][1][2]: "),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_body_is_refused_and_the_field_named(server: Any, name: str) -> None:
+def test_a_bad_body_is_rejected_and_the_field_named(server: Any, name: str) -> None:
     content, message = BAD[name]
     response = server.predict(content)
     assert response.status_code == 400
@@ -115,17 +112,10 @@ def test_a_body_over_the_limit_is_413(server: Any) -> None:
     assert server.predict(body(IMAGE).ljust(100_000)).status_code == 200
 
 
-def test_a_length_that_no_body_has_is_refused(server: Any) -> None:
-    headers = {"Inference-Header-Content-Length": "1" * 4301}
-    response = server.http.post("/v2/models/digits/infer", content=b"{}", headers=headers)
-    assert response.status_code == 400
-    assert "Inference-Header-Content-Length" in response.json()["error"]
-
-
 def test_what_is_logged_of_a_request_is_short(server: Any) -> None:
     before = len(server.log)
     assert len(server.http.get("/v1/models/" + "x" * 9000).content) < 200
-    assert server.http.post("/v2/models/digits/infer", content=b'{"x":' * 600).status_code == 400
+    assert server.predict(b'{"x":' * 600).status_code == 400
     assert len(server.log) - before < 1500
 
 
@@ -148,7 +138,7 @@ def test_a_compressed_body_is_415(server: Any) -> None:
         ("DELETE", "/healthz", 405, "Method Not Allowed"),
     ],
 )
-def test_a_wrong_address_is_refused(
+def test_a_wrong_address_is_rejected(
     server: Any, method: str, path: str, code: int, message: str
 ) -> None:
     response = server.http.request(method, path)
@@ -280,7 +270,7 @@ def test_whatever_becomes_of_the_store_the_old_model_stays_until_there_is_a_new_
             time.sleep(0.2)  # it looks again, and says no more
             assert server.log.count("ERROR") == lines + 1
             assert server.predict(body(IMAGE)).headers["x-model-version"] == "2"
-        assert "refused, still serving 2: " in server.log
+        assert "rejected, still serving 2: " in server.log
         assert "Traceback" not in server.log
         store.pointer.unlink()
         time.sleep(0.2)
@@ -401,7 +391,7 @@ def test_an_address_that_cannot_be(host: str, port: int, message: str) -> None:
     ("module", "unwanted"),
     [
         ("server", {"starlette", "onnxruntime", "uvicorn", "numpy"}),
-        ("app", {"kfp", "mlflow", "polars", "pyarrow", "sklearn", "tensorflow", "keras"}),
+        ("http.app", {"kfp", "mlflow", "polars", "pyarrow", "sklearn", "tensorflow", "keras"}),
     ],
 )
 def test_only_what_is_needed_is_imported(module: str, unwanted: set[str]) -> None:

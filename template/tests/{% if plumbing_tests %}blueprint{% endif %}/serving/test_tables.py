@@ -46,15 +46,15 @@ def test_null_is_what_the_model_makes_of_a_missing_value(prices: Any) -> None:
 @pytest.mark.parametrize(
     ("instance", "message"),
     [
-        (row(age="42"), 'instances[1].age: expected a number or null, got "42"'),
-        (row(**{"home city": 7}), "instances[1].home city: expected a string or null, got 7"),
-        (row(**{"owns.house": None}), "instances[1].owns.house: expected true or false, got null"),
+        (row(age="42"), "instances[1].age: expected number or null, got string"),
+        (row(**{"home city": 7}), "instances[1].home city: expected string or null, got integer"),
+        (row(**{"owns.house": None}), "instances[1].owns.house: expected boolean, got null"),
         (row(size=1), "instances[1].size: unknown; the model takes age, home city, owns.house"),
         ({"age": 42}, "instances[1].home city: missing"),
-        ([42, "Mainz", True], "instances[1]: expected an object with age, home city, owns.house"),
+        ([42, "Mainz", True], "instances[1]: expected object, got list"),
     ],
 )
-def test_a_bad_row_is_refused_and_the_field_named(
+def test_a_bad_row_is_rejected_and_the_field_named(
     prices: Any, instance: object, message: str
 ) -> None:
     response = prices.predict(body(row(), instance))

@@ -6,6 +6,8 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
+from blueprint.serving.server import METRICS
+
 CONFIG = Path(__file__).parents[3] / "docker" / "tf-serving"
 # Of session_bundle_config.proto, which is in no Python package: the wrapped types by field.
 BATCHING = {
@@ -46,8 +48,6 @@ def test_the_batches() -> None:
 
 
 def test_the_metrics_are_where_they_are_looked_for() -> None:
-    from conformance.profiles import PROFILES
-
     text = (CONFIG / "monitoring.config").read_text()
-    path = PROFILES["tf-serving"].metrics
+    path = METRICS[0]
     assert text.split() == ["prometheus_config", "{", "enable:", "true", "path:", f'"{path}"', "}"]

@@ -159,7 +159,7 @@ def test_the_engine_builds_the_image_and_runs_it(tmp_path):
     program(tmp_path / "bin", "podman", text)
     code = (
         "import sys; from pathlib import Path; from blueprint.serving import server; "
-        "from blueprint.settings import Serving; "
+        "from blueprint.serving.settings import Serving; "
         "server.run(Serving(store=Path('store'), port=18080), 'digits')"
     )
     variables = {**os.environ, "PATH": str(tmp_path / "bin"), "CONTAINER_ENGINE": "podman"}
