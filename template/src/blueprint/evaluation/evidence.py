@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..data import Dataset
-from ..data.hashing import shares
-from ..data import check_columns
+from ..data import Dataset, check_columns
 from ..data.dataset import SLICES
+from ..data.hashing import shares
 from ..errors import UserError
 from ..gate import Champion, Comparison, Slice, Slices
 from ..model import Model, ModelError

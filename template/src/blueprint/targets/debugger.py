@@ -16,9 +16,9 @@ from kfp.dsl.executor import Executor
 from .. import pipelines
 from ..errors import UserError
 from ..registry import check as registry_check
+from ..runs import RUNS
 from ..settings import Settings
 from . import facts, graph, preflight
-from ..runs import RUNS
 from .graph import FUNCTION
 from .processes import QUIET, started_by
 

@@ -13,7 +13,6 @@ from ..settings import Settings
 from . import code
 
 
-
 def of_run(settings: Settings, *, cache: bool = True) -> dict[str, str]:
     """The arguments that each run gives to its pipeline by itself."""
     wanted = settings.pipeline.step("load_data").cache

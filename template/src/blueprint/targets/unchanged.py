@@ -14,8 +14,8 @@ from typing import Any
 
 from ..errors import UserError
 from ..registry import in_service, store
-from ..settings import Settings
 from ..runs import STATE
+from ..settings import Settings
 from .facts import fingerprint, of_run
 
 FILE = STATE / "cache" / "last-run.json"

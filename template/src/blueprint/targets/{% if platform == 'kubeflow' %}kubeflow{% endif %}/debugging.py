@@ -14,10 +14,10 @@ from kfp import dsl
 from ... import pipelines
 from ...data.storage import Folder
 from ...errors import UserError
+from ...runs import STATE
 from ...settings import Settings
 from .. import graph
 from ..debugger import LEFT_OUT, stopping
-from ...runs import STATE
 from .client import Client, connect, errors
 
 KINDS = {

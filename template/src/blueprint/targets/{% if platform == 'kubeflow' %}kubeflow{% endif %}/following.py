@@ -13,8 +13,8 @@ import kfp_server_api as api
 import urllib3
 
 from ...progress import FAILED, FINISHED, LINE, STARTED, line
-from ..display import Display
 from ...runs import RUNS
+from ..display import Display
 from ..local import RunError
 from .client import Client, ClusterError, errors
 from .settings import Kubeflow

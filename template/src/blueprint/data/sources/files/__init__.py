@@ -35,8 +35,8 @@ CLIENT: dict[str, Any] = {
 NEEDS = "data.files.path"
 FROM_ENVIRONMENT = [NEEDS]
 LOGINS = {
-    NEEDS: "object stores take theirs from their cloud's own variables; or set the whole URL in the "
-    f"environment as {ENV_PREFIX}DATA__FILES__PATH"
+    NEEDS: "object stores take theirs from their cloud's own variables; or set the whole URL in "
+    f"the environment as {ENV_PREFIX}DATA__FILES__PATH"
 }
 
 
