@@ -111,7 +111,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from digit_recognition.data import Dataset, as_instance, as_table
-from digit_recognition.targets import runs
+from blueprint import runs
 STEPS = Path("{STEPS}")
 """
 # A row of the newest test set as arrays of one row, and as a request has it.

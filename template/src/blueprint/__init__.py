@@ -9,6 +9,8 @@ HERE = Path(__file__).parent
 
 
 def rooms(name: str) -> Iterator[ModuleType]:
-    """The modules of that name, imported: a room, such as `registry/`, has its own or none."""
-    for path in sorted(HERE.glob(f"*/**/{name}.py")):
+    """The modules of that name, imported: a room, such as `registry/`, has its own or none. A room
+    inside another comes after it."""
+    paths = HERE.glob(f"*/**/{name}.py")
+    for path in sorted(paths, key=lambda path: (len(path.parts), path)):
         yield import_module(".".join((__name__, *path.relative_to(HERE).with_suffix("").parts)))

@@ -5,47 +5,78 @@ It measures nothing: `evaluation` gathers the evidence, and docs/gate.md explain
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 # Metrics of which less is better, by their names in `evaluation.metrics`.
 LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error", "rmse", "mae"})
 ULP = 1e-12  # differences of decimals are off by a little: 0.97 - 0.98 is below -0.01
 
+# JSON has no NaN: such a number is null in verdict.json.
+Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 
-@dataclass(frozen=True)
-class Rules:
-    """What is asked of a model; every limit itself still passes.
 
-    `margin` is in the unit of `metric`, `overlap` a share of the test rows. Slices of fewer than
-    `slice_rows` rows are not judged. A budget that is None is not asked for.
-    """
+class Rules(BaseModel):
+    """A part of the section `gate` in the configuration; every limit itself still passes."""
 
-    metric: str
-    margin: float
-    confidence: float = 0.95
-    floors: Mapping[str, float] = field(default_factory=dict)
+    model_config = ConfigDict(extra="forbid")
+
+
+class Comparison(Rules):
+    """`margin`, in the unit of `metric`, is what a model may surely not lose to the champion."""
+
+    metric: str = "accuracy"
+    margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+
+class Slices(Rules):
+    """Floors for each value of `columns` and each class, where it has `min_rows` rows or more."""
+
+    columns: list[str] = []
+    classes: bool = False
+    min_rows: Annotated[int, Field(ge=1)] = 50
+    floors: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def check_complete(self) -> "Slices":
+        if bool(self.floors) != bool(self.columns or self.classes):
+            raise ValueError("give floors, and columns or classes: true, to which they apply")
+        return self
+
+
+class Budgets(Rules):
+    """What one prediction and the exported model may cost; None sets no limit."""
+
+    latency_ms: Annotated[float, Field(gt=0)] | None = None
+    size_mb: Annotated[float, Field(gt=0)] | None = None
+
+
+class Gate(Rules):
+    """What a model must reach to be registered and served; `overlap` is a share of the rows."""
+
+    floors: dict[str, float] = {}
     baseline: bool = True
-    overlap: float = 0.0
-    slice_floors: Mapping[str, float] = field(default_factory=dict)
-    slice_rows: int = 50
-    latency_ms: float | None = None
-    size_mb: float | None = None
+    champion: Comparison = Comparison()
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    slices: Slices = Slices()
+    budgets: Budgets = Budgets()
 
 
 @dataclass(frozen=True)
 class Gain:
-    """How much better the challenger is than another model in `Rules.metric`, on the same rows.
+    """How much better the challenger is than another model, whose metric is `other`.
 
-    `other` is the other model's metric. `value` is positive where the challenger is better, also
-    where less is better; with the rules' confidence it is above `low`, and with the same below
-    `high`.
+    `value` is positive where the challenger is better, also where less is better. With the
+    configured confidence it is above `low`, and with the same below `high`.
     """
 
-    other: float
-    value: float
-    low: float
-    high: float
+    other: Number
+    value: Number
+    low: Number
+    high: Number
 
 
 @dataclass(frozen=True)
@@ -57,19 +88,17 @@ class McNemar:
 
     gained: int
     lost: int
-    p: float
+    p: Number
 
 
 @dataclass(frozen=True)
 class Champion:
-    """The model in service, measured on the challenger's test rows.
-
-    `error` says why it could not be measured. A regression has no `mcnemar`.
-    """
+    """The model in service, on the challenger's test rows; `error`: why it cannot be measured."""
 
     version: str
+    metrics: Mapping[str, Number] = field(default_factory=dict)
     gain: Gain | None = None
-    mcnemar: McNemar | None = None
+    mcnemar: McNemar | None = None  # of a classification
     error: str = ""
 
 
@@ -79,15 +108,15 @@ class Slice:
 
     name: str
     rows: int
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, Number]
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What was measured. NaN stands for what cannot be; `errors` say what makes the rest void.
 
-    `metrics` holds every metric of the task. `overlapping` counts test rows that are also in the
-    training set. `baseline` is the gain over a model that always gives the same answer.
+    `overlapping` counts test rows that are also in the training set. `baseline` is the gain over a
+    model that always gives the same answer.
     """
 
     metrics: Mapping[str, float]
@@ -103,49 +132,41 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One rule and how it ended: what was asked and what was found, in words and in `numbers`.
+    """One rule and how it ended, in words and in `numbers`.
 
     `name` is the same in every run: `champion`, `floor/accuracy`, `slice/city=Mainz/accuracy`.
     """
 
-    name: str
-    rule: str
-    passed: bool
-    detail: str
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    name: str = ""
+    rule: str = ""
+    passed: bool = False
+    detail: str = ""
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+
+    @property
+    def mark(self) -> str:
+        """✓, ✗, or – where there was no champion to compare with, which is no pass to show."""
+        if self.passed and self.name == "champion" and not self.numbers:
+            return "–"
+        return "✓" if self.passed else "✗"
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.detail}"
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(BaseModel):
     """Accepted only when every rule passed; `reason` is one line for people."""
 
     accepted: bool
     reason: str
     rules: tuple[Outcome, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """The verdict for JSON, which has no NaN: such a number is None."""
-        record = asdict(self)
-        for rule in record["rules"]:
-            rule["numbers"] = {
-                name: value if math.isfinite(value) else None
-                for name, value in rule["numbers"].items()
-            }
-        return record
 
-
-def result(rule: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
-    """How a rule in the content of verdict.json ended; without a champion, nothing was compared."""
-    if rule.get("name") == "champion" and rule["passed"] and not verdict.get("champion"):
-        return "– not compared"
-    return "✓ pass" if rule["passed"] else "✗ fail"
-
-
-def decide(evidence: Evidence, rules: Rules) -> Verdict:
-    """Judge a challenger by every rule. What is missing or not a finite number rejects."""
-    outcomes = tuple(_judge(evidence, rules))
-    failed = [f"{outcome.rule}: {outcome.detail}" for outcome in outcomes if not outcome.passed]
-    return Verdict(not failed, "; ".join(failed) or "every rule passed", outcomes)
+def decide(evidence: Evidence, gate: Gate) -> Verdict:
+    """Hold a challenger to every rule. What is missing or not a finite number rejects."""
+    rules = tuple(_outcomes(evidence, gate))
+    failed = "; ".join(str(outcome) for outcome in rules if not outcome.passed)
+    return Verdict(accepted=not failed, reason=failed or "every rule passed", rules=rules)
 
 
 def number(value: float) -> str:
@@ -155,42 +176,27 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 1000 else f"{value:.4f}"
 
 
-def _judge(evidence: Evidence, rules: Rules) -> Iterator[Outcome]:
+def _outcomes(evidence: Evidence, gate: Gate) -> Iterator[Outcome]:
+    rows, overlapping, most = evidence.rows, evidence.overlapping, gate.overlap * evidence.rows
     for error in evidence.errors:
         yield Outcome("evidence", "the evidence is sound", False, error)
-    yield _rows(evidence)
-    yield _overlap(evidence, rules)
-    for name, limit in rules.floors.items():
+    yield Outcome("rows", "the test set has rows", rows > 0, f"{rows}", {"value": rows})
+    rule = "no test row was trained on"
+    if gate.overlap:
+        rule = f"at most {gate.overlap:.2%} of the test rows were trained on"
+    numbers = {"value": overlapping, "limit": most}
+    detail = f"{overlapping} of {rows}"
+    yield Outcome("overlap", rule, 0 <= overlapping <= most, detail, numbers)
+    for name, limit in gate.floors.items():
         yield _floor(f"floor/{name}", name, evidence.metrics, limit)
-    if rules.baseline:
-        yield _baseline(evidence, rules)
-    yield _not_worse(evidence, rules)
+    if gate.baseline:
+        yield _baseline(evidence, gate.champion.metric)
+    yield _champion(evidence, gate.champion)
     if evidence.champion and evidence.champion.mcnemar:
-        yield _mcnemar(evidence.champion.version, evidence.champion.mcnemar, evidence.rows, rules)
-    yield from _slices(evidence, rules)
-    for name, unit, value, budget in (
-        ("latency", "ms", evidence.latency_ms, rules.latency_ms),
-        ("size", "MB", evidence.size_mb, rules.size_mb),
-    ):
-        if budget is not None:
-            yield _budget(name, unit, value, budget)
-
-
-def _rows(evidence: Evidence) -> Outcome:
-    rows = evidence.rows
-    return Outcome("rows", "the test set has rows", rows > 0, f"{rows}", {"value": rows})
-
-
-def _overlap(evidence: Evidence, rules: Rules) -> Outcome:
-    found, rows = evidence.overlapping, evidence.rows
-    allowed = f"at most {rules.overlap:.2%}" if rules.overlap else "none"
-    return Outcome(
-        "overlap",
-        f"test rows that were trained on: {allowed}",
-        0 <= found <= rules.overlap * rows,
-        f"{found} of {rows}",
-        {"value": found, "limit": rules.overlap * rows},
-    )
+        yield _mcnemar(evidence.champion.version, evidence.champion.mcnemar, rows, gate.champion)
+    yield from _slices(evidence.slices, gate.slices)
+    yield from _budget("latency", "ms", evidence.latency_ms, gate.budgets.latency_ms)
+    yield from _budget("size", "MB", evidence.size_mb, gate.budgets.size_mb)
 
 
 def _floor(
@@ -206,95 +212,80 @@ def _floor(
     return Outcome(key, rule, passed, _show(name, value), {"value": value, "limit": limit})
 
 
-def _baseline(evidence: Evidence, rules: Rules) -> Outcome:
-    metric, gain = rules.metric, evidence.baseline
+def _baseline(evidence: Evidence, metric: str) -> Outcome:
     rule = f"{metric} better than a constant answer's"
     if metric not in evidence.metrics:
         return Outcome("baseline", rule, False, _unknown(evidence.metrics))
-    value = evidence.metrics[metric]
-    passed = _sound(value, gain) and gain.low > 0
-    return Outcome("baseline", rule, passed, _compare(metric, value, gain), _numbers(value, gain))
+    sound, detail, numbers = _compare(metric, evidence.metrics[metric], evidence.baseline)
+    return Outcome("baseline", rule, sound and evidence.baseline.low > 0, detail, numbers)
 
 
-def _not_worse(evidence: Evidence, rules: Rules) -> Outcome:
-    metric, champion = rules.metric, evidence.champion
-    if metric not in evidence.metrics:  # said of the first model, not when a second one comes
+def _champion(evidence: Evidence, asked: Comparison) -> Outcome:
+    metric, champion = asked.metric, evidence.champion
+    if metric not in evidence.metrics:  # told of the first model, not when a second one comes
         rule = f"{metric} not worse than the champion's"
         return Outcome("champion", rule, False, _unknown(evidence.metrics))
-    if champion is None:
-        value, rule = evidence.metrics[metric], "not worse than the champion"
-        if not math.isfinite(value):  # nobody could be compared with it
-            return Outcome("champion", rule, False, _show(metric, value))
-        return Outcome("champion", rule, True, "there is no champion yet")
-    sign = "+" if metric in LOWER_IS_BETTER else "−"
+    value = evidence.metrics[metric]
+    if champion is None and math.isfinite(value):
+        return Outcome("champion", "not compared", True, "no champion yet")
+    if champion is None:  # no later model could be compared with it
+        return Outcome("champion", "not worse than the champion", False, _show(metric, value))
     rule = f"{metric} not worse than version {champion.version}'s"
-    rule += f" {sign} {rules.margin:g}" if rules.margin else ""
+    if asked.margin:
+        rule += f" {'+' if metric in LOWER_IS_BETTER else '−'} {asked.margin:g}"
     if champion.error or champion.gain is None:
         why = champion.error or "it was not compared"
         return Outcome("champion", rule, False, f"the champion cannot be measured: {why}")
-    value, gain, limit = evidence.metrics[metric], champion.gain, -rules.margin - ULP
-    passed = _sound(value, gain) and gain.low >= limit
-    detail = _compare(metric, value, gain)
-    if not passed and gain.value >= limit:
+    sound, detail, numbers = _compare(metric, value, champion.gain)
+    limit = -asked.margin - ULP
+    passed = sound and champion.gain.low >= limit
+    if not passed and champion.gain.value >= limit:
         detail += f"; {evidence.rows} rows are too few to be sure"
-    numbers = {**_numbers(value, gain), "limit": -rules.margin}
-    return Outcome("champion", rule, passed, detail, numbers)
+    return Outcome("champion", rule, passed, detail, {**numbers, "limit": -asked.margin})
 
 
-def _mcnemar(version: str, test: McNemar, rows: int, rules: Rules) -> Outcome:
-    """Significantly worse is still accepted within the margin, a share of the rows here.
-
-    With many rows every difference is significant.
-    """
-    within = test.lost - test.gained <= rules.margin * rows + ULP
+def _mcnemar(version: str, test: McNemar, rows: int, asked: Comparison) -> Outcome:
+    """Significantly worse still passes within the margin, a share of the rows here: with many rows
+    every difference is significant."""
+    limit = 1 - asked.confidence
+    within = test.lost - test.gained <= asked.margin * rows + ULP
     return Outcome(
         "mcnemar",
         f"no fewer right answers than version {version}",
-        math.isfinite(test.p) and (test.p >= 1 - rules.confidence or within),
+        math.isfinite(test.p) and (test.p >= limit or within),
         f"p {number(test.p)} (only this one right: {test.gained}, only the champion: {test.lost})",
-        {"p": test.p, "limit": 1 - rules.confidence, "gained": test.gained, "lost": test.lost},
+        {"p": test.p, "limit": limit, "gained": test.gained, "lost": test.lost},
     )
 
 
-def _slices(evidence: Evidence, rules: Rules) -> Iterator[Outcome]:
-    judged = [each for each in evidence.slices if each.rows >= rules.slice_rows]
-    if rules.slice_floors and not judged:
-        largest = max((each.rows for each in evidence.slices), default=0)
-        rule = f"a slice of {rules.slice_rows} rows to judge"
-        yield Outcome("slices", rule, False, f"the largest has {largest}")
-    for each in judged:
-        for name, limit in rules.slice_floors.items():
+def _slices(slices: Sequence[Slice], asked: Slices) -> Iterator[Outcome]:
+    large = [each for each in slices if each.rows >= asked.min_rows]
+    if asked.floors and not large:
+        most = max((each.rows for each in slices), default=0)
+        rule = f"a slice has {asked.min_rows} rows"
+        yield Outcome("slices", rule, False, f"the largest has {most}")
+    for each in large:
+        for name, limit in asked.floors.items():
             key, where = f"slice/{each.name}/{name}", f" where {each.name} ({each.rows} rows)"
             yield _floor(key, name, each.metrics, limit, where)
 
 
-def _budget(name: str, unit: str, value: float, limit: float) -> Outcome:
-    passed = math.isfinite(value) and value <= limit
-    detail = f"{value:.3g} {unit}" if math.isfinite(value) else "not measured"
-    numbers = {"value": value, "limit": limit}
-    return Outcome(name, f"{name} ≤ {limit:g} {unit}", passed, detail, numbers)
+def _budget(name: str, unit: str, value: float, limit: float | None) -> Iterator[Outcome]:
+    if limit is not None:
+        detail = f"{value:.3g} {unit}" if math.isfinite(value) else "not measured"
+        passed, numbers = math.isfinite(value) and value <= limit, {"value": value, "limit": limit}
+        yield Outcome(name, f"{name} ≤ {limit:g} {unit}", passed, detail, numbers)
 
 
-def _sound(value: float, gain: Gain) -> bool:
-    numbers = (value, gain.other, gain.value, gain.low, gain.high)
-    return all(math.isfinite(each) for each in numbers)
-
-
-def _numbers(value: float, gain: Gain) -> dict[str, float]:
-    return {
-        "value": value,
-        "other": gain.other,
-        "gain": gain.value,
-        "low": gain.low,
-        "high": gain.high,
-    }
-
-
-def _compare(metric: str, value: float, gain: Gain) -> str:
+def _compare(metric: str, value: float, gain: Gain) -> tuple[bool, str, dict[str, float]]:
+    """Whether all numbers of a comparison are finite, the comparison in words, and the numbers."""
+    numbers = {"value": value, "other": gain.other, "gain": gain.value}
+    numbers |= {"low": gain.low, "high": gain.high}
+    sound = all(map(math.isfinite, numbers.values()))
     detail = f"{_show(metric, value)} against {_show(metric, gain.other)}"
-    if not _sound(value, gain):
-        return detail
-    return f"{detail}, gain {_signed(gain.value)} [{_signed(gain.low)}, {_signed(gain.high)}]"
+    if sound:
+        detail += f", gain {_signed(gain.value)} [{_signed(gain.low)}, {_signed(gain.high)}]"
+    return sound, detail, numbers
 
 
 def _signed(value: float) -> str:

@@ -1,10 +1,10 @@
 """An exported model: a directory with `signature.json` and `model.onnx`.
 
-A model that cannot be ONNX is an MLflow pyfunc instead, in the folder `pyfunc`: slower, and it
+A model that has no ONNX form is an MLflow pyfunc instead, in the folder `pyfunc`: slower, and it
 needs MLflow and the model's own packages wherever it runs.
 
 This is the only code that runs a model, shared by evaluation and serving, so that what is
-evaluated is what is served. It needs NumPy and ONNX Runtime, and nothing else of the project.
+evaluated is what is served. It imports nothing of the project.
 """
 
 import hashlib
@@ -15,30 +15,28 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
 
 MODEL_FILE = "model.onnx"
 PYFUNC_FOLDER = "pyfunc"
 SIGNATURE_FILE = "signature.json"
 EXAMPLE_FILE = "example.json"
+PICKLE_0_4_0 = "data/native.pkl"  # in a pyfunc of 0.4.0: it names the code of its project
 
-ONNX_TYPES = {
-    "tensor(bool)": "bool",
-    "tensor(int8)": "int8",
-    "tensor(int16)": "int16",
-    "tensor(int32)": "int32",
-    "tensor(int64)": "int64",
-    "tensor(uint8)": "uint8",
-    "tensor(uint16)": "uint16",
-    "tensor(uint32)": "uint32",
-    "tensor(uint64)": "uint64",
-    "tensor(float)": "float32",
-    "tensor(double)": "float64",
-    "tensor(string)": "string",
+# The types of values, by NumPy's names and "string", and what each is in JSON.
+DTYPES = {
+    "bool": "boolean",
+    **{f"{sign}int{bits}": "integer" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "float32": "number",
+    "float64": "number",
+    "string": "string",
 }
+ONNX_NAMES = {"float32": "float", "float64": "double"}  # those that ONNX calls otherwise
 
 
 class ModelError(Exception):
@@ -57,7 +55,13 @@ class Tensor:
     shape: tuple[int, ...]
     nullable: bool = False
 
-    @cached_property  # it is asked for in every request
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ValueError(f"unknown dtype {self.dtype!r}")
+        if self.nullable and DTYPES[self.dtype] not in ("number", "string"):
+            raise ValueError(f"{self.dtype} has no missing values; a nullable number is a float")
+
+    @cached_property  # every request needs it
     def numpy_dtype(self) -> np.dtype[Any]:
         """The dtype of the arrays; strings travel as object arrays."""
         return np.dtype(object if self.dtype == "string" else self.dtype)
@@ -81,39 +85,23 @@ class Signature:
     """
 
     task: str
-    inputs: tuple[Tensor, ...]
+    inputs: Annotated[tuple[Tensor, ...], Field(min_length=1)]
     output: Tensor
     classes: tuple[str, ...]
     sha256: str
-    format: str = "onnx"
+    format: Literal["onnx", "pyfunc"] = "onnx"
 
     @classmethod
     def read(cls, path: Path) -> "Signature":
         """The signature in a JSON file, or a ModelError that names what is wrong with it."""
         try:
-            fields = json.loads(path.read_bytes())
+            signature: Signature = TypeAdapter(cls).validate_json(path.read_bytes())
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-        except ValueError as error:
-            raise ModelError(f"{path}: is not JSON ({error})") from error
-        try:
-            signature = cls(
-                task=fields["task"],
-                inputs=tuple(_tensor(fields) for fields in fields["inputs"]),
-                output=_tensor(fields["output"]),
-                classes=tuple(map(str, fields.get("classes", ()))),
-                sha256=fields["sha256"],
-                format=fields.get("format", "onnx"),
-            )
-        except KeyError as error:
-            raise ModelError(f"{path}: lacks {error.args[0]!r}") from error
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ModelError(f"{path}: is not a signature ({error})") from error
-        if not signature.inputs:
-            raise ModelError(f"{path}: names no input")
-        if signature.format not in FORMATS:
-            known = ", ".join(FORMATS)
-            raise ModelError(f"{path}: unknown format {signature.format!r}; expected {known}")
+        except ValidationError as error:
+            problem = error.errors()[0]
+            key = ".".join(str(part) for part in problem["loc"])
+            raise ModelError(f"{path}: {f'{key}: ' if key else ''}{problem['msg']}") from error
         return signature
 
     def write(self, path: Path) -> None:
@@ -149,9 +137,16 @@ class Model:
         if not directory.is_dir():
             raise ModelError(f"{directory}: there is no such model directory")
         self.signature = Signature.read(directory / SIGNATURE_FILE)
-        name, load = FORMATS[self.signature.format]
-        _verify(directory / name, self.signature.sha256)
-        self._run = load(directory / name, self.signature, threads)
+        onnx = self.signature.format == "onnx"
+        path = directory / (MODEL_FILE if onnx else PYFUNC_FOLDER)
+        try:
+            sha256 = digest(path)
+        except OSError as error:
+            raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+        if sha256 != self.signature.sha256:
+            raise ModelError(f"{path}: is damaged (its SHA-256 differs from {SIGNATURE_FILE}'s)")
+        load = _load_onnx if onnx else _load_pyfunc
+        self._run = load(path, self.signature, threads)
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """The outputs for a batch: arrays of shape (n, *shape) by input name → (n, *shape).
@@ -210,7 +205,7 @@ def _load_onnx(path: Path, signature: Signature, threads: int | None) -> Run:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise ModelError(f"{path}: cannot be loaded ({_summary(error)})") from error
-    _agree(path, signature, session)
+    _compare(path, signature, session)
     outputs = [signature.output.name]
 
     def run(inputs: dict[str, np.ndarray]) -> np.ndarray:
@@ -219,13 +214,39 @@ def _load_onnx(path: Path, signature: Signature, threads: int | None) -> Run:
     return run
 
 
+def _compare(path: Path, signature: Signature, session: Any) -> None:
+    """Check that the graph has the signature's inputs, its output, and a free batch axis."""
+    nodes = {node.name: node for node in (*session.get_inputs(), *session.get_outputs())}
+    given = sorted(node.name for node in session.get_inputs())
+    names = sorted(tensor.name for tensor in signature.inputs)
+    if given != names:
+        raise ModelError(f"{path}: takes {given}; its signature says {names}")
+    for tensor in (*signature.inputs, signature.output):
+        node = nodes.get(tensor.name)
+        if node is None:
+            raise ModelError(f"{path}: does not give {tensor.name!r}, as its signature says")
+        batch, *sizes = node.shape or [None]
+        fits = len(sizes) == len(tensor.shape) and all(
+            size == expected or not isinstance(size, int)  # a named axis takes any size
+            for size, expected in zip(sizes, tensor.shape, strict=True)
+        )
+        dtype = f"tensor({ONNX_NAMES.get(tensor.dtype, tensor.dtype)})"
+        if node.type != dtype or isinstance(batch, int) or not fits:
+            raise ModelError(
+                f"{path}: {tensor.name} is {node.type} {node.shape}; its signature says {tensor}"
+            )
+
+
 def _load_pyfunc(path: Path, signature: Signature, threads: int | None) -> Run:
     """A function that hands the arrays by name to the `predict` of an MLflow pyfunc."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a server tells nobody
     try:
-        from mlflow import pyfunc
+        if (path / PICKLE_0_4_0).exists():
+            model = import_module("blueprint.export.pickle_0_4_0").load(path / PICKLE_0_4_0)
+        else:
+            from mlflow import pyfunc
 
-        model = pyfunc.load_model(str(path))
+            model = pyfunc.load_model(str(path))
     except ImportError as error:
         raise ModelError(
             f"{path}: cannot be loaded ({error}): mlflow and all that the model imports must be "
@@ -241,56 +262,6 @@ def _load_pyfunc(path: Path, signature: Signature, threads: int | None) -> Run:
         return result.astype(signature.output.numpy_dtype, copy=False)
 
     return run
-
-
-FORMATS: dict[str, tuple[str, Callable[[Path, Signature, int | None], Run]]] = {
-    "onnx": (MODEL_FILE, _load_onnx),
-    "pyfunc": (PYFUNC_FOLDER, _load_pyfunc),
-}
-
-
-def _tensor(fields: dict[str, Any]) -> Tensor:
-    name, dtype = str(fields["name"]), fields["dtype"]
-    if dtype not in ONNX_TYPES.values():
-        raise ValueError(f"{name}: unknown dtype {dtype!r}")
-    tensor = Tensor(name, dtype, tuple(map(int, fields["shape"])), bool(fields.get("nullable")))
-    if tensor.nullable and tensor.numpy_dtype.kind not in "fO":
-        raise ValueError(f"{name}: {dtype} has no missing values; a nullable number is a float")
-    return tensor
-
-
-def _verify(path: Path, sha256: str) -> None:
-    """Check that the model's content is the one that its signature was written for."""
-    try:
-        found = digest(path)
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    if found != sha256:
-        raise ModelError(f"{path}: is damaged (its SHA-256 differs from {SIGNATURE_FILE}'s)")
-
-
-def _agree(path: Path, signature: Signature, session: Any) -> None:
-    """Check that the graph has the signature's inputs, its output, and a free batch axis."""
-    inputs = {node.name: node for node in session.get_inputs()}
-    outputs = {node.name: node for node in session.get_outputs()}
-    names = {tensor.name for tensor in signature.inputs}
-    if inputs.keys() != names:
-        raise ModelError(f"{path}: takes {sorted(inputs)}; its signature says {sorted(names)}")
-    if signature.output.name not in outputs:
-        given = sorted(outputs)
-        raise ModelError(f"{path}: gives {given}; its signature says {signature.output.name!r}")
-    for tensor in (*signature.inputs, signature.output):
-        node = (outputs if tensor is signature.output else inputs)[tensor.name]
-        batch, *shape = node.shape or [None]
-        sizes = tuple(
-            size if isinstance(size, int) else want  # a named axis takes any size
-            for size, want in zip(shape, tensor.shape, strict=False)
-        )
-        same_shape = len(shape) == len(tensor.shape) and sizes == tensor.shape
-        if ONNX_TYPES.get(node.type) != tensor.dtype or isinstance(batch, int) or not same_shape:
-            raise ModelError(
-                f"{path}: {tensor.name} is {node.type} {node.shape}; its signature says {tensor}"
-            )
 
 
 def _summary(error: Exception) -> str:

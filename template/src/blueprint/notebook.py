@@ -8,12 +8,11 @@ predictions = model.predict(features)
 ```
 """
 
-from . import settings
+from . import runs, settings
 from .data import Dataset
 from .errors import UserError
 from .model import Model
-from .registry.client import attended
-from .targets import runs
+from .registry.client import connect
 
 
 def test_data() -> Dataset:
@@ -27,9 +26,9 @@ def champion() -> Model:
     It predicts probabilities (n, classes), or numbers (n,). Raises `UserError` when the registry
     does not answer or has no champion yet.
     """
-    registry = attended(**settings.load().registry.model_dump())
+    registry = connect(settings.load().registry)
     version = registry.champion()
     if version is None:
         raise UserError(f"no version of {registry.name} is registered yet: run `make run` first")
     with registry.model(version) as directory:
-        return Model(directory)  # whole in memory: the copy can go
+        return Model(directory)  # all of it is in memory: the copy can go

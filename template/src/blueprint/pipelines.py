@@ -16,22 +16,30 @@ from typing import Any
 from .errors import UserError
 
 GROUP = "blueprint.pipelines"
+COMPONENTS: dict[str, Any] = {}  # those that were made, by the names of their functions
 
 
 def component(function: Callable[..., Any]) -> Any:
     """Make a KFP component of a function; its body runs alone in a container.
 
     One image runs every step and holds all they need, so nothing is installed when they start. The
-    compiler puts the image in; the name here never reaches a cluster.
+    image is put in by `targets.graph.configure`; the name here never reaches a cluster.
     """
     from kfp import dsl
 
-    return dsl.component(base_image="set-by-compile", install_kfp_package=False)(function)
+    made = dsl.component(base_image="set-by-configure", install_kfp_package=False)(function)
+    COMPONENTS[function.__name__] = made
+    return made
 
 
 def load(name: str = "training") -> Any:
     """The pipeline of that name. Raises `UserError` when pyproject.toml names none."""
     return _entry(name).load()
+
+
+def names() -> list[str]:
+    """The names of the project's pipelines."""
+    return sorted({entry.name for entry in entry_points(group=GROUP)})
 
 
 def module(name: str) -> ModuleType:

@@ -40,6 +40,8 @@ def main() -> int:
         shown = re.sub(r"(?<=://)[^/\s]+@", "", str(error))  # without a login to the template
         print(f"error: {shown}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -50,7 +52,7 @@ def upgrade(answers: list[str], yes: bool, dry_run: bool, trust: bool) -> None:
     if "project_slug" in given:
         raise UpgradeError("project_slug: rename the package by hand: docs/upgrades.md says how")
     if subprocess.run(["git", "rev-parse"], capture_output=True).returncode:
-        raise UpgradeError("this is no git repository: run `git init`, commit everything, try again")
+        raise UpgradeError("this is no git repository: run `git init` and commit everything")
     if changed := [line[3:] for line in git(Path(), "status", "--porcelain").splitlines()]:
         raise UpgradeError(f"commit or stash first: {', '.join(changed[:3])} changed")
     REQUEST.unlink(missing_ok=True)
@@ -116,8 +118,6 @@ def update(project: Path, given: dict[str, str], trust: bool, version: str | Non
             "this version runs a migration, code of the template's hooks/, once on your files: "
             "`make upgrade TRUST=1` lets it"
         ) from None
-    except KeyboardInterrupt:
-        raise
     except Exception as error:  # Copier's own, git's, and those of the questions' validators
         lines = str(getattr(error, "stderr", "") or error).split("\n")
         reason = " ".join(line.strip(" |") for line in lines if line.strip(" |"))

@@ -18,14 +18,14 @@ from blueprint import settings
 from blueprint.data import Dataset, write_splits
 from blueprint.data.sources import scan
 
+sys.path.insert(0, str(Path(__file__).parent))  # what tests share: serving/tiny_models.py
+from collection import not_for_this_project
+
+collect_ignore = not_for_this_project()
 PROJECT = Path(__file__).parents[2]
 FRACTIONS = {"validation": 0.15, "test": 0.2}
 MOTO = ["moto[s3]~=5.2.5", "flask", "flask-cors"]
 SECRET = "hush: 50% @ /?"
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="rewrite golden files")
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +56,8 @@ def load(folder: Path) -> Callable[..., settings.Settings]:
 
 
 @pytest.fixture(scope="session")
-def crown() -> Callable[[Any, str], None]:
-    """Make the model of a run the champion, as an accepted one becomes it: crown(registry, run)."""
+def make_champion() -> Callable[[Any, str], None]:
+    """Make a run's model the champion, as an accepted one becomes it."""
 
     def make(registry: Any, run_id: str) -> None:
         version = registry.register(run_id, {})

@@ -140,13 +140,13 @@ def nonsense(directory: Path) -> None:
         (nonsense, "model.onnx: cannot be loaded"),
         (lambda d: (d / "model.onnx").unlink(), "model.onnx: cannot be read"),
         (lambda d: (d / "signature.json").unlink(), "signature.json: cannot be read"),
-        (lambda d: (d / "signature.json").write_text("{"), "signature.json: is not JSON"),
-        (lambda d: (d / "signature.json").write_text("[]"), "signature.json: is not a signature"),
-        (lambda d: (d / "signature.json").write_text("{}"), "signature.json: lacks 'task'"),
-        (lambda d: change(d, inputs=[]), "names no input"),
+        (lambda d: (d / "signature.json").write_text("{"), "signature.json: Invalid JSON"),
+        (lambda d: (d / "signature.json").write_text("[]"), "signature.json: Input should"),
+        (lambda d: (d / "signature.json").write_text("{}"), "signature.json: task: Field required"),
+        (lambda d: change(d, inputs=[]), "inputs: Tuple should have at least 1 item"),
         (
             lambda d: change(d, output={"name": "logits", "dtype": "float32", "shape": [10]}),
-            "its signature says 'logits'",
+            "does not give 'logits', as its signature says",
         ),
         (
             lambda d: change(d, inputs=[{"name": "image", "dtype": "uint8", "shape": [8, 7]}]),
@@ -166,7 +166,7 @@ def nonsense(directory: Path) -> None:
             ),
             "uint8 has no missing values",
         ),
-        (lambda d: change(d, format="pickle"), "unknown format 'pickle'; expected onnx, pyfunc"),
+        (lambda d: change(d, format="pickle"), "format: Input should be 'onnx' or 'pyfunc'"),
         (lambda d: change(d, format="pyfunc"), "pyfunc: cannot be read"),
     ],
 )

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from blueprint import notebook, settings
+from blueprint import notebook, pipelines, settings
 from blueprint.errors import UserError
-from blueprint.export.training import train_and_export
+from blueprint.export.train import train_and_export
 from blueprint.model import Model
 from blueprint.registry.client import Registry
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 EXPLORE = PROJECT / "notebooks" / "explore.py"
 
 
 @pytest.fixture(scope="module")
-def champion(sample, crown, tmp_path_factory):
+def champion(sample, make_champion, tmp_path_factory):
     """A project folder with a test set and a champion, as a run leaves it; the model's folder."""
     folder = tmp_path_factory.mktemp("notebook")
     shutil.copytree(PROJECT / "config", folder / "config")
@@ -33,12 +33,13 @@ def champion(sample, crown, tmp_path_factory):
         patch.setenv("MLOPS_REGISTRY__TRACKING_URI", uri)
         loaded = settings.load()
         train, validation = (sample[name].directory for name in ("train", "validation"))
-        train_and_export(train, validation, loaded.train, model)
+        train_model = pipelines.module("train").train_model
+        train_and_export(train_model, train, validation, loaded.train, model)
         registry = Registry(**loaded.registry.model_dump())
         tags = {"model.sha256": Model(model).signature.sha256}
         nothing = {key: {} for key in ("params", "metrics", "curves")}
         run = registry.log_run("a run", **nothing, tags=tags, artifacts={"model": model})
-        crown(registry, run)
+        make_champion(registry, run)
         yield model
 
 

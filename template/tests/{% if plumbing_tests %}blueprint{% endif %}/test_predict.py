@@ -1,6 +1,8 @@
 """`make predict`: what goes over the wire for a row, and what a person sees."""
 
+import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,10 +12,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
+from sklearn.datasets import load_digits
 
 from blueprint.data import Feature, Schema, as_instance
 from blueprint.errors import UserError
-from blueprint.predict import predict
+from blueprint.predict import draw_bars, draw_image, draw_row, predict, round_alike
 
 ROWS = {
     "age": pl.Series([42.5, float("nan")]),
@@ -96,17 +100,19 @@ def test_a_row_and_its_class(
     [(path, body)] = server.asked
     assert path == "/v1/models/houses:predict"
     assert body == {"instances": [{"age": 42.5, "rooms": 3, "town": "Ulm", "note": ""}]}
-    *shown, last = capsys.readouterr().out.splitlines()
-    assert shown == [
+    *shown, verdict, last = capsys.readouterr().out.splitlines()
+    assert [line.rstrip() for line in shown] == [
         "age    42.5",
         "rooms  3",
         "town   Ulm",
         "note   –",
         "",
-        " dear  ######################........   75.0%",
-        "cheap  ########......................   25.0%",
+        f"dear   {'█' * 30}{' ' * 10}  75.0%",
+        f"cheap  {'█' * 10}{' ' * 30}  25.0%",
     ]
-    assert last.startswith("test row 0 is 'cheap'; version 7 says 'dear' (75.0%, wrong) in ")
+    assert verdict == "predicted dear (75.0%), wrong: it is cheap"
+    assert last.startswith("test row 0, version 7, ")
+    assert last.endswith(" ms")
 
 
 @pytest.mark.parametrize("states", [["UNLOADING", "AVAILABLE"], ["LOADING"]])
@@ -119,7 +125,7 @@ def test_where_an_answer_names_no_version_the_status_does(
     server.status = json.dumps({"model_version_status": versions})
     predict(server.url, "houses", 0)
     version = "9" if "AVAILABLE" in states else "?"
-    assert f"; version {version} says 'dear'" in capsys.readouterr().out
+    assert f"test row 0, version {version}, " in capsys.readouterr().out
 
 
 def test_a_missing_value_of_a_nullable_feature_is_null(folder: Path, server: Answers) -> None:
@@ -136,9 +142,9 @@ def test_a_predicted_number(
     write_houses([90.0, 149.0])
     server.answer = '{"predictions": [151.16]}'
     predict(server.url, "houses", 1)
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("prediction 151.2 · truth 149.0 · off by 2.2 in ")
-    assert last.endswith(" ms (test row 1, version 7)")
+    *_, verdict, last = capsys.readouterr().out.splitlines()
+    assert verdict == "predicted 151.2, true 149.0, off by 2.2"
+    assert last.startswith("test row 1, version 7, ")
 
 
 def test_a_picture(folder: Path, server: Answers, capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,7 +156,7 @@ def test_a_picture(folder: Path, server: Answers, capsys: pytest.CaptureFixture[
     assert server.asked[0][1] == {"instances": [{"image": image[0].tolist()}]}
     out = capsys.readouterr().out
     assert "@@@@" in out
-    assert "(90.0%, right)" in out
+    assert "(90.0%), right" in out
     assert "\033" not in out
 
 
@@ -192,3 +198,73 @@ def test_numbers_of_any_type_are_those_of_json() -> None:
     assert json.dumps(as_instance(values, features)) == '{"a": 0.5, "b": -1, "c": true, "d": null}'
     vector = {"v": np.array([1.5, np.nan])}
     assert as_instance(vector, {"v": Feature("float64", (2,), nullable=True)}) == {"v": [1.5, None]}
+
+
+def drawn(what: Any, **options: Any) -> list[str]:
+    """The lines that a console of 80 columns shows."""
+    console = Console(file=io.StringIO(), width=80, highlight=False, **options)
+    console.print(draw_image(what, console) if isinstance(what, np.ndarray) else what)
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+
+
+COLOR = {"force_terminal": True, "color_system": "truecolor"}
+
+
+def test_a_known_digit_without_colour() -> None:
+    """A zero: dark in its middle, bright at its sides, whatever its scale."""
+    zero = load_digits().images[0].astype(np.uint8)  # 0 to 16
+    lines = drawn(zero)
+    assert lines == drawn(zero * 15)
+    assert len(lines) == 16
+    middle = lines[8].ljust(32)
+    assert middle[14:18] == "    "
+    assert "+" in middle[:14]
+    assert "+" in middle[18:]
+
+
+@pytest.mark.parametrize("options", [{}, COLOR], ids=["plain", "colour"])
+@pytest.mark.parametrize("shape", [(1, 1), (8, 8), (28, 28), (33, 20), (300, 224), (28, 28, 1)])
+def test_any_size_fits(shape: tuple[int, ...], options: dict[str, Any]) -> None:
+    lines = drawn(np.full(shape, 255, np.uint8), **options)
+    plain = [re.sub(r"\033\[[\d;]*m", "", line) for line in lines]
+    assert 1 <= len(plain) <= 32
+    assert 8 <= max(map(len, plain)) <= 64
+    assert len(set(map(len, plain))) == 1
+    assert ("▀" in plain[0]) == bool(options)
+
+
+def test_a_black_image_is_blank() -> None:
+    assert "".join(drawn(np.zeros((28, 28), np.uint8))).strip() == ""
+
+
+def test_bars_fit_whatever_the_names_are() -> None:
+    lines = drawn(draw_bars(("x" * 99, "b", "c", "d"), [0.5, float("nan"), 0.4, 0.1]))
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= 80
+    assert "…" in "".join(lines)
+
+
+def test_a_long_row_is_cut() -> None:
+    lines = drawn(draw_row({f"column {index}": 1234567.0 for index in range(30)}))
+    assert [line.rstrip() for line in lines[11:]] == ["column 11      1234567", "… and 18 more"]
+
+
+def test_texts_stay_on_their_line_and_do_not_reach_the_terminal_raw() -> None:
+    [line] = drawn(draw_row({"a": "x\033[2J\n[red]" + "y" * 99}))
+    assert line.startswith("a  x\ufffd[2J\ufffd[red]yyy")
+    assert line.rstrip().endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ((151.16, 149, 2.16), ["151.2", "149.0", "2.2"]),
+        ((452600.4, 450000, 2600.4), ["452600", "450000", "2600"]),
+        ((0.01234, -0.01, 0.02234), ["0.01234", "-0.01000", "0.02234"]),
+        ((0, 0, 0), ["0.000", "0.000", "0.000"]),
+    ],
+)
+def test_numbers_to_compare_have_the_same_decimals(
+    numbers: tuple[float, ...], expected: list[str]
+) -> None:
+    assert round_alike(*numbers) == expected

@@ -68,7 +68,7 @@ def test_the_arguments_of_train_model_are_the_train_section(tmp_path, monkeypatc
         "import missing\n\n"
         "def train_model(a, b, *, depth: int = -2, rate: float, kind=KIND, seed=1): ...\n"
     )
-    monkeypatch.setattr(pipelines, "folder", lambda: tmp_path)
+    monkeypatch.setattr(pipelines, "folder", lambda: steps.parent)
     change("test.yaml", train={"seed": 7})
     assert load("test").train == {"depth": -2, "seed": 7}
     assert load("test", ["train.kind=x", "train.rate=2"]).train["kind"] == "x"

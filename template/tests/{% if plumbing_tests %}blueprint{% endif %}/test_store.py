@@ -95,7 +95,7 @@ def test_a_damaged_version_is_seen_and_deploying_it_again_repairs_it(hurt, tmp_p
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "[" * 9999, '{"version": 1}', '{"version": "1"}'])
-def test_a_pointer_that_is_none_is_one_line_and_is_written_anew(text, tmp_path, export):
+def test_a_pointer_that_is_none_is_one_line_and_is_written_again(text, tmp_path, export):
     store.deploy(export("a"), "1", tmp_path, "digits")
     pointer = tmp_path / "digits" / "current.json"
     for make in (lambda: pointer.write_text(text), pointer.mkdir, lambda: os.mkfifo(pointer)):

@@ -1,7 +1,8 @@
 """The contract between steps: a directory of Parquet files and a `schema.json`."""
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +12,10 @@ import numpy as np
 import polars as pl
 
 from ..errors import UserError
+from . import DataError
 
 Arrays = tuple[dict[str, np.ndarray], np.ndarray]
-
-
-class DataError(UserError):
-    """Data that cannot be read or cannot be learned from."""
+SLICES = "gate.slices.columns in config/"
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,10 @@ class Feature:
     dtype: str
     shape: tuple[int, ...]
     nullable: bool = False
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Schema:
 
 
 class Dataset:
-    """A directory of `part-*.parquet` files with their `schema.json`; read in batches or whole."""
+    """A directory of `part-*.parquet` files with a `schema.json`, read in batches or at once."""
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
@@ -123,6 +126,16 @@ class Dataset:
         labels = np.concatenate([labels for _, labels in self.batches()])
         counts = np.bincount(labels, minlength=len(self.schema.classes))
         return len(labels) / (len(counts) * np.maximum(counts, 1))
+
+
+def check_columns(data: Dataset, columns: Iterable[str]) -> None:
+    """Raise `UserError` for a column of `gate.slices` that is no feature, or that holds arrays."""
+    features = data.schema.features
+    for name in columns:
+        if name not in features:
+            raise UserError(f"{SLICES}: {name!r} is no feature; there are {', '.join(features)}")
+        if features[name].shape:
+            raise UserError(f"{SLICES}: {name!r} holds arrays, of which there are no slices")
 
 
 def as_table(features: Mapping[str, np.ndarray]) -> pl.DataFrame:

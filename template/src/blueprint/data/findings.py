@@ -3,20 +3,21 @@
 import re
 from collections.abc import Collection, Mapping
 
-import numpy as np
 import polars as pl
 
-from .columns import MANY
-from .dataset import DataError, Feature
-from .rules import INFINITE, LARGEST, Fault, Rule
+from ..text import listing
+from . import DataError
+from .dataset import Feature
+from .features import MANY
+from .rules import INFINITE, LARGEST, MISSING, Fault, Rule, flag_rows, is_missing
 
 SHOWN = 5
 INDEX = re.compile(r"Unnamed: \d+|__index_level_\d+__|")
 TWICE = re.compile(r"(.+)_duplicated_\d+")  # as Polars calls the second column of a name
-LEAVE_OUT = "leave it out in steps/data.py, or by data.columns with data.extra_columns: drop"
+LEAVE_OUT = "leave it out in data.py, or by data.columns with data.extra_columns: drop"
 EXACT = 2**24  # float32 has every whole number up to here
 ROUNDED = ("int32", "int64", "uint32", "uint64", "float64")
-# What texts may be instead: most values of a column look so.
+# What texts may be instead: most values of a column look so. And what decides it.
 LOOKS = {
     "numbers": r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$",
     "numbers with decimal commas": r"^[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+$",
@@ -26,9 +27,9 @@ MOST = 0.9
 ADVICE = {
     "numbers": "data.columns: {NAME: {dtype: float64}} makes them numbers, {dtype: string} keeps "
     "them; what stands for a missing one is for data.files.null_values",
-    "numbers with decimal commas": "make numbers of them in steps/data.py, with "
+    "numbers with decimal commas": "make numbers of them in data.py, with "
     'pl.col("NAME").str.replace(",", ".").cast(pl.Float64)',
-    "dates": "declare {dtype: date} in data.columns and make a number of it in steps/data.py, or "
+    "dates": "declare {dtype: date} in data.columns and make a number of it in data.py, or "
     "{dtype: string} to keep it",
 }
 
@@ -37,17 +38,23 @@ class Findings:
     """What the rows of one reading hold, batch by batch.
 
     Everything but a nullable feature must have values, and numbers must be finite. Columns in
-    `declared` have a type that the configuration says: nothing is guessed of them.
+    `declared` have a type that the configuration gives: nothing is guessed of them.
     """
 
     def __init__(
-        self, features: Mapping[str, Feature], label: str, declared: Collection[str]
+        self,
+        schema: Mapping[str, pl.DataType],
+        features: Mapping[str, Feature],
+        label: str,
+        declared: Collection[str],
     ) -> None:
-        self.features, self.label, self.declared = features, label, declared
-        self.rows = 0
-        self._faults: dict[tuple[str, str], Fault] = {}
+        self.label, self.declared, self.rows = label, declared, 0
+        self._rules = [
+            rule for name in schema for rule in _rules(name, schema[name], features, label)
+        ]
+        self._faults: dict[int, Fault] = {}
         self._notes: dict[str, list[str]] = {}
-        self._look_at = [name for name, feature in features.items() if feature.dtype == "string"]
+        self._texts = [name for name, feature in features.items() if feature.dtype == "string"]
         self._wide = [name for name, feature in features.items() if feature.dtype in ROUNDED]
         for name in features:
             if INDEX.fullmatch(name):
@@ -59,16 +66,17 @@ class Findings:
 
     def add(self, batch: pl.DataFrame) -> bool:
         """Look at a batch; false where it, or one before it, holds values that no model takes."""
-        for (name, reason), flag in self._flags(batch).items():
-            fault = self._faults.setdefault((name, reason), Fault(self._rule(name, reason)))
-            fault.add(batch, flag, self.rows)
+        for index, flag in enumerate(flag_rows(batch, self._rules)):
+            if flag.any():
+                fault = self._faults.setdefault(index, Fault(self._rules[index]))
+                fault.add(batch, flag, self.rows)
         if not self._faults:
-            self._look_at = [name for name in self._look_at if not self._texts(name, batch[name])]
-            self._wide = [name for name in self._wide if not self._rounds(name, batch[name])]
+            self._texts = [name for name in self._texts if not self._look_at(name, batch[name])]
+            self._wide = [name for name in self._wide if not self._is_rounded(name, batch[name])]
         self.rows += len(batch)
         return not self._faults
 
-    def refuse(self) -> None:
+    def raise_faults(self) -> None:
         """Raise `DataError` for the values that no model takes, if there were any."""
         if self._faults:
             raise DataError("; ".join(str(fault) for fault in [*self._faults.values()][:3]))
@@ -76,58 +84,23 @@ class Findings:
     def look_at_classes(self, classes: Collection[str]) -> None:
         """Note classes that are hardly meant: variants of one, numbers, dates."""
         if any(not name.strip() for name in classes):
-            self._note("an empty text is a class; steps/data.py can make it missing", self.label)
-        if classes and self.label not in self.declared:
-            self._texts(self.label, pl.Series(self.label, list(classes), dtype=pl.String))
+            self._note("an empty text is a class; data.py can make it missing", self.label)
+        if classes:
+            self._look_at(self.label, pl.Series(self.label, list(classes), dtype=pl.String))
 
     def notes(self) -> list[str]:
         """A line for each oddity, with the columns that have it."""
         lines = []
         for text, names in self._notes.items():
-            shown = ", ".join(map(repr, names[:SHOWN])) + (", …" if len(names) > SHOWN else "")
-            columns = f"column{'s'[: len(names) > 1]} {shown}: " if names else ""
-            lines.append(columns + text.replace("NAME", next(iter(names), "")))
+            columns = f"column{'s'[: len(names) > 1]} {listing(map(repr, names), SHOWN)}: "
+            lines.append(columns + text.replace("NAME", names[0]))
         return lines
 
     def _note(self, text: str, name: str) -> None:
         self._notes.setdefault(text, []).append(name)
 
-    def _rule(self, name: str, reason: str) -> Rule:
-        if reason == INFINITE:
-            hint = "steps/data.py can drop, cap or replace such values"
-        elif name == self.label:
-            hint = "data.unlabelled: drop leaves such rows out"
-        elif INDEX.fullmatch(name):  # a separator at the end of each line makes one, too
-            hint = LEAVE_OUT
-        elif name in self.features and not self.features[name].shape:
-            hint = "declare it in data.columns with nullable: true, or fill it in steps/data.py"
-        else:
-            hint = "every row needs one"
-        return Rule(name, reason, pl.lit(value=False), hint)
-
-    def _flags(self, batch: pl.DataFrame) -> dict[tuple[str, str], pl.Series]:
-        """The rows at fault, (n,), by column and reason, where there are any."""
-        wrong: dict[tuple[str, str], pl.Expr] = {}
-        found: dict[tuple[str, str], pl.Series] = {}
-        for name, kind in batch.schema.items():
-            if kind.is_nested():
-                found |= _nested(batch[name])
-                continue
-            value, gaps = pl.col(name), name in self.features and self.features[name].nullable
-            if not gaps:
-                wrong[name, "missing"] = value.is_null()
-                if kind.is_float():
-                    wrong[name, "missing"] |= value.is_nan()
-            if kind.is_float() and (name in self.features or name == self.label):
-                wrong[name, INFINITE] = value.fill_nan(None).abs() > LARGEST
-        any_of = [expr.any().alias(str(index)) for index, expr in enumerate(wrong.values())]
-        for (key, expr), hit in zip(wrong.items(), batch.select(any_of).row(0), strict=True):
-            if hit:
-                found[key] = batch.select(expr.fill_null(value=False)).to_series()
-        return found
-
-    def _rounds(self, name: str, values: pl.Series) -> bool:
-        """Note numbers that float32 cannot tell apart; true once that is said."""
+    def _is_rounded(self, name: str, values: pl.Series) -> bool:
+        """Note numbers that float32 cannot tell apart; true once that is noted."""
         values = values.drop_nulls()
         values = values.drop_nans() if values.dtype.is_float() else values
         if values.is_empty():
@@ -143,14 +116,15 @@ class Findings:
         if lost.mean() <= 1 - MOST and after >= MOST * before:  # type: ignore[operator]
             return False
         where = int((lost if lost.any() else wide != there).arg_max() or 0)
-        self._notes[
-            f"column {name!r}: {before:,} different values are {after:,} in float32, which models "
-            f"compute in ({wide[where]:.15g} is {there[where]:.15g}): subtract a number in "
-            "steps/data.py, or leave the column out"
-        ] = []
+        self._note(
+            f"{before:,} different values are {after:,} in float32, which models compute in "
+            f"({wide[where]:.15g} is {there[where]:.15g}): subtract a number in data.py, or leave "
+            "the column out",
+            name,
+        )
         return True
 
-    def _texts(self, name: str, values: pl.Series) -> bool:
+    def _look_at(self, name: str, values: pl.Series) -> bool:
         """Note texts that look like something else; true once there were any to look at."""
         texts = values.drop_nulls()
         texts = texts.filter(texts != "")
@@ -162,7 +136,7 @@ class Findings:
             twice = different.filter(plain == plain.filter(plain.is_duplicated()).sort()[0]).sort()
             self._note(
                 f"{', '.join(map(repr, twice))} differ by case or spaces alone, and are learned "
-                "from as different values; steps/data.py can make one of them",
+                "from as different values; data.py can make one of them",
                 name,
             )
         if len(different) > MANY:
@@ -172,13 +146,29 @@ class Findings:
         return True
 
 
-def _nested(values: pl.Series) -> dict[tuple[str, str], pl.Series]:
-    """The same of arrays: a number inside of one is missing or infinite."""
-    array = values.to_numpy()  # integers with a null among them come as floats
-    if array.dtype.kind != "f":
-        gone = {"missing": values.is_null().to_numpy()}
+def _rules(
+    name: str, dtype: pl.DataType, features: Mapping[str, Feature], label: str
+) -> list[Rule]:
+    """What no model takes of a column: the rules that `add` looks at."""
+    feature, value = features.get(name), pl.col(name)
+    if name == label:
+        hint = "data.unlabelled: drop leaves such rows out"
+    elif INDEX.fullmatch(name):  # a separator at the end of each line makes one, too
+        hint = LEAVE_OUT
+    elif feature and not feature.shape:
+        hint = "declare it in data.columns with nullable: true, or fill it in data.py"
     else:
-        flat = array.reshape(len(array), -1)
-        gone = {"missing": np.isnan(flat).any(axis=1)}
-        gone[INFINITE] = (np.abs(flat) > LARGEST).any(axis=1) & ~gone["missing"]
-    return {(values.name, why): pl.Series(rows) for why, rows in gone.items() if rows.any()}
+        hint = "every row needs one"
+    missing, large = is_missing(value, dtype), value.fill_nan(None).abs() > LARGEST
+    if feature and feature.shape:  # a number inside of the array
+        flat, inside = value.reshape((-1, feature.size)), pl.element()
+        is_float = feature.dtype.startswith("float")
+        gone = inside.is_null() | inside.is_nan() if is_float else inside.is_null()
+        missing = flat.arr.eval(gone).arr.any()
+        large = flat.arr.eval(inside.fill_nan(None).abs() > LARGEST).arr.any() & ~missing
+        dtype = pl.Float64() if is_float else pl.Int64()
+    rules = [] if feature and feature.nullable else [Rule(name, MISSING, missing, hint)]
+    if dtype.is_float() and (feature or name == label):
+        way_out = "data.py can drop, cap or replace such values"
+        rules.append(Rule(name, INFINITE, large, way_out))
+    return [Rule(r.column, r.reason, r.broken.fill_null(value=False), r.hint) for r in rules]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,9 @@ def shares(columns: Iterable[pl.Series]) -> np.ndarray:
 
     A number counts as the float64 that it is nearest to, whatever its type.
     """
-    first, *rest = [_hashes(values) for values in columns]
-    for hashes in rest:
-        first = _mix(first) ^ hashes
+    bits = reduce(lambda before, values: _mix(before) ^ values, map(_hashes, columns))
     # 53 bits fill a double exactly: none is rounded up to 1.
-    return np.asarray((first >> np.uint64(11)) / 2**53)
+    return np.asarray((bits >> np.uint64(11)) / 2**53)
 
 
 class Digest:

@@ -1,51 +1,29 @@
-"""What can be wrong with a value of a column that the configuration declares.
+"""What can be wrong with a value: rules as Polars expressions, and the rows that break them.
 
-Plain Polars expressions, a handful a column: a schema library would have to learn of batches, row
-numbers and quarantine first, and would be one more dependency in every image.
+Not pandera: it names no column where a text cannot be converted, checks lazy frames only by their
+types, and has none of the conversions below, which would all stay here.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
+import numpy as np
 import polars as pl
 
-from .dataset import DataError
+from ..text import listing, shorten
+from . import DataError
+from .settings import Column, Dtype
 
 DTYPES: dict[str, pl.DataType] = {
-    "bool": pl.Boolean(),
-    "int8": pl.Int8(),
-    "int16": pl.Int16(),
-    "int32": pl.Int32(),
-    "int64": pl.Int64(),
-    "uint8": pl.UInt8(),
-    "uint16": pl.UInt16(),
-    "uint32": pl.UInt32(),
-    "uint64": pl.UInt64(),
-    "float32": pl.Float32(),
-    "float64": pl.Float64(),
-    "string": pl.String(),
-    "date": pl.Date(),
-    "datetime": pl.Datetime("us"),
+    name: pl.Series(np.empty(0, name)).dtype
+    for name in get_args(Dtype)
+    if name not in ("string", "date", "datetime")
 }
+DTYPES |= {"string": pl.String(), "date": pl.Date(), "datetime": pl.Datetime("us")}
 SHOWN_ROWS = 5
-SEPARATORS = set(";,|\t")
 LARGEST = 3.4028234663852886e38  # of float32, which models compute in
-INFINITE = "infinite or too large for float32"
-
-
-@dataclass(frozen=True)
-class Column:
-    """What the configuration declares of one column; unset is not checked.
-
-    Bounds include themselves. A missing value is a null or a NaN. Allowed `values` are written as
-    text; those of the label are the classes, in this order.
-    """
-
-    dtype: str | None = None
-    min: float | str | None = None
-    max: float | str | None = None
-    values: tuple[str, ...] | None = None
-    nullable: bool = False
+MISSING, INFINITE = "missing", "infinite or too large for float32"
 
 
 @dataclass(frozen=True)
@@ -60,89 +38,98 @@ class Rule:
 
 @dataclass
 class Fault:
-    """A rule that rows break, how many do, and the first of them, counted from 1."""
+    """A rule that rows break, how many do, and the first of them: their numbers, from 1."""
 
     rule: Rule
     rows: int = 0
-    shown: list[str] = field(default_factory=list)
-    first: int = 0
+    first: list[int] = field(default_factory=list)
+    values: list[object] = field(default_factory=list)
 
     def add(self, batch: pl.DataFrame, flag: pl.Series, before: int) -> None:
         """Count the rows of a batch that break the rule; `before` is how many came before it."""
         rows = flag.arg_true()
-        first = rows.head(SHOWN_ROWS - len(self.shown))
-        self.first = self.first or (before + rows[0] + 1 if len(rows) else 0)
-        values = batch[self.rule.column].gather(first)
-        self.shown += [
-            f"row {before + row + 1:,} ({_show(value)})"
-            for row, value in zip(first, values, strict=True)
-        ]
+        some = rows.head(SHOWN_ROWS - len(self.first))
+        self.first += [before + row + 1 for row in some]
+        self.values += batch[self.rule.column].gather(some).to_list()
         self.rows += len(rows)
 
     def __str__(self) -> str:
-        more = f", … ({self.rows:,} rows)" if self.rows > len(self.shown) else ""
+        shown = [
+            f"row {row:,} ({shorten(' '.join(repr(value).split()), 41)})"  # an array has lines
+            for row, value in zip(self.first, self.values, strict=True)
+        ]
+        more = f", … ({self.rows:,} rows)" if self.rows > len(shown) else ""
         hint = f"; {self.rule.hint}" if self.rule.hint else ""
-        where = f"{', '.join(self.shown)}{more}"
-        return f"column {self.rule.column!r}: {self.rule.reason} in {where}{hint}"
+        return f"column {self.rule.column!r}: {self.rule.reason} in {', '.join(shown)}{more}{hint}"
 
 
-def target_of(column: Column, kind: pl.DataType) -> pl.DataType:
-    return DTYPES[column.dtype] if column.dtype and not kind.is_nested() else kind
+def flag_rows(batch: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
+    """A column a rule: true for rows that break it."""
+    return batch.select(rule.broken.alias(str(index)) for index, rule in enumerate(rules))
 
 
-def rules_of(name: str, column: Column, kind: pl.DataType) -> list[tuple[str, pl.Expr]]:
-    """What can be wrong with a value of this column, as the source gives it."""
-    raw, target = pl.col(name), target_of(column, kind)
-    rules = []
+def first_fault(
+    batch: pl.DataFrame, flags: pl.DataFrame, rules: Sequence[Rule], before: int
+) -> Fault | None:
+    """The rule that the first faulty row breaks, with the rows that break it."""
+    faults = [(rows[0], index) for index, flag in enumerate(flags) if len(rows := flag.arg_true())]
+    if not faults:
+        return None
+    _, index = min(faults)
+    fault = Fault(rules[index])
+    fault.add(batch, flags.to_series(index), before)
+    return fault
+
+
+def rules_of(name: str, column: Column, dtype: pl.DataType) -> list[Rule]:
+    """What can be wrong with a value of this column, of which the source gives `dtype`."""
+    raw, target = pl.col(name), target_of(column, dtype)
+    broken: list[tuple[str, pl.Expr]] = []
     if not column.nullable:
-        gone = raw.is_null() | raw.is_nan() if kind.is_float() else raw.is_null()
-        rules.append(("missing", gone))
-    if kind.is_nested():
-        _check_nested(name, column, kind)
-        return rules
-    value = convert(raw, kind, target)
-    if target != kind:
-        if kind.is_temporal() != target.is_temporal() and pl.String() not in (kind, target):
-            raise DataError(f"column {name!r} is {str(kind).lower()}, not {column.dtype}")
-        wrong = value.is_null()
-        if kind.is_float() and target.is_integer():
-            wrong = (wrong & raw.is_not_nan()) | (value.cast(kind) != raw)
-        if kind.is_numeric() and target == pl.Boolean:
-            wrong = ~raw.is_in([0, 1])
-        rules.append((f"not {column.dtype}", raw.is_not_null() & wrong))
-    if target.is_float():
-        if not column.nullable and kind == pl.String:
-            rules.append(("missing", value.is_nan()))
-        value = value.fill_nan(None)
-        rules.append((INFINITE, value.abs() > LARGEST))
-    for word, bound in (("below", column.min), ("above", column.max)):
-        if bound is not None:
-            limit = _bound(name, bound, target)
-            shown = bound if isinstance(bound, str) else f"{bound:.15g}"
-            rules.append((f"{word} {shown}", value < limit if word == "below" else value > limit))
-    if column.values is not None:
-        allowed = allowed_of(name, column, target)
-        known = ", ".join(column.values[:10]) + (", …" if len(column.values) > 10 else "")
-        rules.append((f"none of {known}", ~value.is_in(allowed.implode())))
-    return rules
+        broken.append((MISSING, is_missing(raw, dtype)))
+    if dtype.is_nested():
+        _check_nested(name, column, dtype)
+    else:
+        value = convert(raw, dtype, target)
+        if target != dtype:
+            broken.append((f"not {column.dtype}", _cannot_be(raw, value, name, dtype, target)))
+        if target.is_float():
+            if not column.nullable and dtype == pl.String:
+                broken.append((MISSING, value.is_nan()))
+            value = value.fill_nan(None)
+            broken.append((INFINITE, value.abs() > LARGEST))
+        for word, bound in (("below", column.min), ("above", column.max)):
+            if bound is not None:
+                limit = _bound(name, bound, target)
+                shown = bound if isinstance(bound, str) else f"{bound:.15g}"
+                out = value < limit if word == "below" else value > limit
+                broken.append((f"{word} {shown}", out))
+        if column.values is not None:
+            allowed = allowed_of(name, column, target)
+            broken.append((f"none of {listing(column.values)}", ~value.is_in(allowed.implode())))
+    return [Rule(name, reason, expr.fill_null(value=False)) for reason, expr in broken]
 
 
-def _check_nested(name: str, column: Column, kind: pl.DataType) -> None:
-    inner: pl.DataType = kind
-    while isinstance(inner, pl.Array | pl.List):
-        inner = inner.inner  # type: ignore[assignment]
-    if column.dtype and inner != DTYPES[column.dtype]:
-        found = str(inner).lower()
-        raise DataError(f"column {name!r} is an array of {found}, not of {column.dtype}")
-    if (column.min, column.max, column.values) != (None, None, None):
-        raise DataError(f"data.columns.{name}: an array has no min, max or values")
+def is_missing(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    return value.is_null() | value.is_nan() if dtype.is_float() else value.is_null()
 
 
-def convert(value: pl.Expr, kind: pl.DataType, target: pl.DataType) -> pl.Expr:
+def target_of(column: Column, dtype: pl.DataType) -> pl.DataType:
+    return DTYPES[column.dtype] if column.dtype and not dtype.is_nested() else dtype
+
+
+def inner_of(dtype: pl.DataType) -> pl.DataType:
+    """The dtype of the values inside of arrays and lists."""
+    while isinstance(dtype, pl.Array | pl.List):
+        dtype = dtype.inner  # type: ignore[assignment]
+    return dtype
+
+
+def convert(value: pl.Expr, dtype: pl.DataType, target: pl.DataType) -> pl.Expr:
     """`value` as `target`; null where that cannot be."""
-    if kind == target:
+    if dtype == target:
         return value
-    if kind == pl.String:
+    if dtype == pl.String:
         value = value.str.strip_chars()
         if target == pl.Date:
             return value.str.to_date(strict=False)
@@ -155,6 +142,49 @@ def convert(value: pl.Expr, kind: pl.DataType, target: pl.DataType) -> pl.Expr:
     return value.cast(target, strict=False)
 
 
+def allowed_of(name: str, column: Column, target: pl.DataType) -> pl.Series:
+    """The declared `values` of a column in its dtype."""
+    texts = pl.Series(column.values, dtype=pl.String)
+    if target.is_nested() or isinstance(target, pl.Enum | pl.Categorical):
+        target = pl.String()
+    allowed = pl.select(convert(pl.lit(texts), pl.String(), target)).to_series()
+    if allowed.null_count():
+        text = texts.filter(allowed.is_null())[0]
+        raise DataError(f"data.columns.{name}.values: {text!r} is no {str(target).lower()}")
+    return allowed
+
+
+def list_columns(names: Collection[str]) -> str:
+    """What columns there are, for the error that one is missing."""
+    [first, *more] = names or [""]
+    hint = " (data.files.separator says what stands between columns)"
+    apart = more or not set(first) & set(";,|\t")
+    return f"the columns are {', '.join(names)}{'' if apart else hint}"
+
+
+def _cannot_be(
+    raw: pl.Expr, value: pl.Expr, name: str, dtype: pl.DataType, target: pl.DataType
+) -> pl.Expr:
+    """True where `value`, which is `raw` as `target`, is another one."""
+    if dtype.is_temporal() != target.is_temporal() and pl.String() not in (dtype, target):
+        raise DataError(f"column {name!r} is {str(dtype).lower()}, not {str(target).lower()}")
+    wrong = value.is_null()
+    if dtype.is_float() and target.is_integer():
+        wrong = (wrong & raw.is_not_nan()) | (value.cast(dtype) != raw)
+    if dtype.is_numeric() and target == pl.Boolean:
+        wrong = ~raw.is_in([0, 1])
+    return raw.is_not_null() & wrong
+
+
+def _check_nested(name: str, column: Column, dtype: pl.DataType) -> None:
+    inner = inner_of(dtype)
+    if column.dtype and inner != DTYPES[column.dtype]:
+        is_of = str(inner).lower()
+        raise DataError(f"column {name!r} is an array of {is_of}, not of {column.dtype}")
+    if (column.min, column.max, column.values) != (None, None, None):
+        raise DataError(f"data.columns.{name}: an array has no min, max or values")
+
+
 def _bound(name: str, bound: float | str, target: pl.DataType) -> pl.Expr:
     if isinstance(bound, str) and target.is_temporal():
         limit = convert(pl.lit(bound), pl.String(), target)
@@ -163,45 +193,3 @@ def _bound(name: str, bound: float | str, target: pl.DataType) -> pl.Expr:
     elif not isinstance(bound, str) and target.is_numeric():
         return pl.lit(bound)
     raise DataError(f"data.columns.{name}: the bound {bound!r} is no {str(target).lower()}")
-
-
-def allowed_of(name: str, column: Column, target: pl.DataType) -> pl.Series:
-    texts = pl.Series(column.values, dtype=pl.String)
-    if target.is_nested() or isinstance(target, pl.Enum | pl.Categorical):
-        target = pl.String()
-    allowed = pl.select(convert(pl.lit(texts), pl.String(), target)).to_series()
-    for text, value in zip(texts, allowed, strict=True):
-        if value is None:
-            raise DataError(f"data.columns.{name}.values: {text!r} is no {str(target).lower()}")
-    return allowed
-
-
-def flag_rows(batch: pl.DataFrame, rules: list[Rule]) -> pl.DataFrame:
-    """A column a rule: true for rows that break it."""
-    return batch.select(rule.broken.alias(str(index)) for index, rule in enumerate(rules))
-
-
-def first_fault(
-    batch: pl.DataFrame, flags: pl.DataFrame, rules: list[Rule], before: int
-) -> tuple[int, Fault] | None:
-    """The rule that the first faulty row breaks, by its place and with the rows that break it."""
-    faults = [(rows[0], index) for index, flag in enumerate(flags) if len(rows := flag.arg_true())]
-    if not faults:
-        return None
-    _, index = min(faults)
-    fault = Fault(rules[index])
-    fault.add(batch, flags.to_series(index), before)
-    return index, fault
-
-
-def list_columns(names: Collection[str]) -> str:
-    """What columns there are, for the error that one is missing."""
-    [first, *more] = names or [""]
-    hint = " (data.files.separator says what stands between columns)"
-    apart = more or not SEPARATORS & set(first)
-    return f"the columns are {', '.join(names)}{'' if apart else hint}"
-
-
-def _show(value: object) -> str:
-    text = " ".join(repr(value).split())  # an array has lines
-    return text if len(text) <= 40 else f"{text[:40]}…"

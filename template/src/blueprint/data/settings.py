@@ -1,30 +1,20 @@
 """The section `data`: the source, its columns, the label's column, the split."""
 
-import os
-import re
 from datetime import datetime
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationInfo,
+    create_model,
     field_validator,
     model_validator,
 )
 
-from ..logins import without_login
-from ..settings import (
-    ENV_PREFIX,
-    Section,
-    SettingsError,
-    Text,
-    login_advice,
-    variables,
-    with_login,
-)
+from ..settings import Section, Text
+from ..text import listing
+from . import sources
 
 # fmt: off
 Dtype = Literal[
@@ -50,42 +40,39 @@ class Split(Section):
 
     group: str | None = None
     time: str | None = None
-    validation: Annotated[Bound, Field(validate_default=True)] = 0.15
-    test: Annotated[Bound, Field(validate_default=True)] = 0.2
+    validation: Bound = 0.15
+    test: Bound = 0.2
 
     @field_validator("validation", "test")
     @classmethod
-    def share_or_begin(cls, value: float | str, info: ValidationInfo) -> float | str:
+    def share_or_day(cls, value: float | str) -> float | str:
         try:
-            value = float(value)
+            return float(value)
         except ValueError:
             if not (day := _day(str(value))):
                 raise ValueError("expected a share, or a day such as 2024-03-01") from None
             if day.tzinfo:
                 raise ValueError("leave the time zone out: times are those of UTC") from None
-        if not info.data.get("time"):
-            if isinstance(value, str):
-                raise ValueError("a day, but no data.split.time names the column of days")
-            if not 0 < value < 1:
-                raise ValueError("a share must be greater than 0 and less than 1")
-        elif not isinstance(value, str) and 0 < value < 1:
-            raise ValueError("a share, but with data.split.time a set begins at a day or number")
-        return value
+            return value
 
     @model_validator(mode="after")
     def leave_rows_to_train(self) -> "Split":
+        early, late = self.validation, self.test
         if self.group and self.time:
             raise ValueError("give one of group and time")
-        if isinstance(self.validation, str) and isinstance(self.test, str):
-            early, late = _day(self.validation), _day(self.test)
-            ordered = early is not None and late is not None and early < late
-        elif isinstance(self.validation, str) or isinstance(self.test, str):
+        if isinstance(early, str) != isinstance(late, str):
             raise ValueError("validation and test must both be days or both numbers")
-        else:
-            ordered = self.validation < self.test
-        if self.time and not ordered:
-            raise ValueError("test must begin later than validation")
-        if not self.time and self.validation + self.test >= 1:  # type: ignore[operator]
+        if self.time:
+            if any(not isinstance(value, str) and 0 < value < 1 for value in (early, late)):
+                raise ValueError("a share, but with time a set begins at a day or number")
+            days = [_day(value) if isinstance(value, str) else value for value in (early, late)]
+            if not days[0] < days[1]:  # type: ignore[operator]
+                raise ValueError("test must begin later than validation")
+        elif isinstance(early, str) or isinstance(late, str):
+            raise ValueError("a day, but no data.split.time names the column of days")
+        elif not (0 < early < 1 and 0 < late < 1):
+            raise ValueError("a share must be greater than 0 and less than 1")
+        elif early + late >= 1:
             raise ValueError("validation + test must be below 1, so that rows remain to train on")
         return self
 
@@ -97,46 +84,12 @@ def _day(text: str) -> datetime | None:
         return None
 
 
-class FashionMnist(Section):
-    """Where the four files of Fashion-MNIST come from; unset values are the source's own."""
-
-    mirror: str | None = None
-    cache: Path | None = None
-    checksums: dict[str, str] | None = None
-
-
-class Files(Section):
-    """CSV or Parquet files, or a folder of pictures: a path, a glob, or the URL of a bucket."""
-
-    path: str
-    format: Literal["csv", "parquet", "images"] | None = None
-    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    null_values: list[str] = []
-
-
-class Sql(Section):
-    """A database, and the rows of it. User and password come from the environment alone."""
-
-    url: str | None = None
-    query: str | None = None
-    table: str | None = None
-
-    @field_validator("url")
-    @classmethod
-    def hold_no_password(cls, url: str | None) -> str | None:
-        if url and without_login(url) != url:
-            raise ValueError(login_advice("data.sql.url"))
-        return url
-
-    @model_validator(mode="after")
-    def name_rows(self) -> "Sql":
-        if (self.query is None) == (self.table is None):
-            raise ValueError("give one of query and table")
-        return self
-
-
 class Column(Section):
-    """What every value of a column is held to; unset is not checked. See docs/data.md."""
+    """What every value of a column is held to; unset is not checked. See docs/data.md.
+
+    Bounds include themselves. A missing value is a null or a NaN. Those of the label are the
+    classes, in this order.
+    """
 
     dtype: Dtype | None = None
     min: Bound | None = None
@@ -145,39 +98,47 @@ class Column(Section):
     nullable: bool = False
 
 
-class Data(Section):
+class BaseData(Section):
     """What is learned, and from what: the source, its columns, the label's column, the split."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     task: Literal["image-classification", "tabular-classification", "tabular-regression"]
-    source: Literal["sample", "fashion-mnist", "files", "sql"]
+    source: str
     label: str = "label"
     split: Split = Split()
     columns: dict[str, Column] = {}
     extra_columns: Literal["refuse", "drop", "keep"] = "refuse"
     unlabelled: Literal["refuse", "drop"] = "refuse"
     quarantine: bool = False
-    fashion_mnist: FashionMnist = FashionMnist()
-    files: Files | None = None
-    sql: Sql | None = None
+
+    @field_validator("source")
+    @classmethod
+    def be_there(cls, source: str) -> str:
+        if source not in sources.names():
+            there = listing(sources.names())
+            raise ValueError(
+                f"this project reads {there}; `make upgrade ARGS=data_source={source}` adds a "
+                "source that the template has"
+            )
+        return source
 
     @model_validator(mode="after")
-    def describe_source(self) -> "Data":
-        if self.source == "files" and self.files is None:
-            raise ValueError("source: files needs data.files.path")
-        if self.source == "sql" and self.sql is None:
-            raise ValueError("source: sql needs data.sql.url and data.sql.query or data.sql.table")
-        return self
-
-    @model_validator(mode="after")
-    def fit_task(self) -> "Data":
-        tabular = self.task != "image-classification"
-        pictures = self.files is not None and self.files.format == "images"
-        if tabular and (self.source == "fashion-mnist" or (self.source == "files" and pictures)):
+    def describe_source(self) -> "BaseData":
+        section = getattr(self, self.source.replace("-", "_"), None)
+        needs, pictures = self._of_source("NEEDS", ""), self._of_source("PICTURES", default=False)
+        if needs and section is None:
+            raise ValueError(f"source: {self.source} needs {needs}")
+        if getattr(section, "format", None) == "images":
+            pictures = True
+        if pictures and self.task != "image-classification":
             raise ValueError(
                 f"source: {self.source} gives pictures; task: {self.task} needs a table"
             )
+        return self
+
+    @model_validator(mode="after")
+    def fit_label(self) -> "BaseData":
         label = self.columns.get(self.label, Column())
         if label.nullable:
             raise ValueError(f"columns.{self.label}: the label cannot be nullable")
@@ -195,46 +156,55 @@ class Data(Section):
         """The names of the columns of which the type or all values are given."""
         return [name for name, column in self.columns.items() if column.dtype or column.values]
 
+    @property
+    def fixed(self) -> bool:
+        """Whether the source is the same at every reading."""
+        return bool(self._of_source("FIXED", default=False))
+
+    @property
+    def cached(self) -> bool:
+        """Whether rows that were read before are used again, where the settings do not say."""
+        return bool(self._of_source("CACHED", default=True))
+
+    def version(self) -> str:
+        """What changes when the source's files do, "" for other sources. Raises `DataError`."""
+        return str(self._of_source("version", ""))
+
     def options(self) -> dict[str, Any]:
-        """The keyword arguments of the chosen source; credentials are read only here."""
-        dtypes = {name: column.dtype for name, column in self.columns.items() if column.dtype}
-        if self.source == "fashion-mnist":
-            home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-            given = self.fashion_mnist.model_dump(exclude_none=True)
-            return {"cache": home / "datasets" / "fashion-mnist", **given}
-        if self.source == "files" and self.files:
-            path = with_login(self.files.path, "data", "files", "path")
-            return {**self.files.model_dump(), "path": path, "texts": list(dtypes)}
-        if self.source == "sql" and self.sql:
-            return {**self.sql.model_dump(), **self._login(self.sql), "dtypes": dtypes}
-        return {"task": self.task}
+        """The keyword arguments of the source's `scan`; credentials are read only here."""
+        return dict(self._of_source("options", {"task": self.task}))
 
     def origin(self) -> str:
         """The source as errors, records and reports name it."""
-        if self.source == "files" and self.files:
-            return f"files {self.files.path}"
-        if self.source == "sql" and self.sql:
-            url = self.sql.url or without_login(self._login(self.sql)["url"])
-            return f"sql {re.sub('//.*@', '//', url).partition('?')[0]}"
-        return self.source
+        return str(self._of_source("origin", self.source))
 
-    def _login(self, sql: Sql) -> dict[str, Any]:
-        """URL, user and password; one in $MLOPS_DATA__SQL__URL goes to no other database."""
-        given = variables().get("data", {}).get("sql", {})
-        url = given.get("url", "")
-        if sql.url and without_login(url) != sql.url:
-            url = sql.url
-        if not url:
-            raise SettingsError(
-                f"data.sql.url is missing: set it in config/ or as {ENV_PREFIX}DATA__SQL__URL"
-            )
-        return {"url": url, "user": given.get("user"), "password": given.get("password")}
+    def only_here(self) -> str:
+        """Why the pods of a cluster cannot read the source, "" where they can."""
+        return str(self._of_source("only_here", ""))
 
+    def _of_source(self, name: str, default: Any) -> Any:
+        """What the source's module says of these settings, where it does."""
+        value = getattr(sources.module(self.source), name, default)
+        return value(self) if callable(value) else value
+
+
+def _sections() -> dict[str, Any]:
+    """The section of each source that has one, by its name."""
+    fields: dict[str, Any] = {}
+    for name in sources.names():
+        if section := getattr(sources.module(name), "Settings", None):
+            optional = hasattr(sources.module(name), "NEEDS")
+            default = (section | None, None) if optional else (section, section())
+            fields[name.replace("-", "_")] = default
+    return fields
+
+
+if TYPE_CHECKING:
+    Data = BaseData
+else:
+    Data = create_model("Data", __base__=BaseData, __doc__=BaseData.__doc__, **_sections())
 
 SECTIONS = {"data": (Data, ...)}
-FROM_ENVIRONMENT = ("data.sql.url", "data.sql.user", "data.sql.password", "data.files.path")
-LOGINS = {
-    "data.sql.url": f"set it in the environment as {ENV_PREFIX}DATA__SQL__PASSWORD",
-    "data.files.path": "object stores take theirs from their cloud's own variables; or set the "
-    f"whole URL in the environment as {ENV_PREFIX}DATA__FILES__PATH",
-}
+_of_sources = [sources.module(name) for name in sources.names()]
+FROM_ENVIRONMENT = [key for each in _of_sources for key in getattr(each, "FROM_ENVIRONMENT", ())]
+LOGINS = {key: text for each in _of_sources for key, text in getattr(each, "LOGINS", {}).items()}

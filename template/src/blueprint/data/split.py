@@ -6,7 +6,7 @@ rows are appended, and equal rows are on one side: none leaks from train to test
 """
 
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from .columns import IMAGES, check_label, prepare_features, prepare_label
-from .dataset import DataError, Dataset, Feature
+from . import DataError
+from .dataset import Dataset, Feature
+from .features import IMAGES, prepare_features, prepare_label
 from .findings import Findings
+from .frames import ERRORS, one_line
 from .hashing import shares
 from .rules import list_columns
-from .streams import one_line
-from .writer import Writer, refuse_untrainable
+from .writer import Writer, check_trainable
 
 BATCH_ROWS = 65_536
 
@@ -39,78 +40,82 @@ def write_splits(
     declared: Collection[str] = (),
     unlabelled: str = "refuse",
     notes: list[str] | None = None,
+    explain: Callable[[BaseException], str] = one_line,
 ) -> dict[str, Dataset]:
     """Write `rows` as one data set a name in `directories`, and leave nothing behind on failure.
 
     `split` is `data.split` of the configuration: for each name but the first its share of the rows,
     or with `time` its first day or number; the first name gets the rest. Only `nullable` features
-    may have missing values. Rows without a label are refused, or dropped where `unlabelled` says
+    may have missing values. Rows without a label are an error, or dropped where `unlabelled` says
     so. `notes` gets a line for each oddity, but of the types in columns whose type is `declared`.
     Raises `DataError` for rows that no model can be trained and tested on.
     """
     names = list(directories)
     group, time = split.get("group"), split.get("time")
     try:
-        with _naming(source):
+        with _naming(source, explain):
             schema = rows.collect_schema()
-            _check_names(schema, {"label": label, "split.group": group, "split.time": time})
-            check_label(schema[label], label, task)
+            for setting, name in {"label": label, "split.group": group, "split.time": time}.items():
+                if name and name not in schema:
+                    raise DataError(
+                        f"no column {name!r}, which data.{setting} in config/ names; "
+                        + list_columns(schema)
+                    )
             inputs = [name for name in schema if name not in (label, group, time)]
             rows, features = prepare_features(rows, inputs, nullable, task)
-            rows, bounds = _prepare_places(rows, split, names)
+            rows, bounds = _prepare_bounds(rows, split, names)
             rows, classes = prepare_label(rows, label, task)
-        made = partial(_Sets, directories, features, label, classes, bounds, split, unlabelled)
-        sets = made(declared)
-        sets.read(rows)
-        if len(pins := sets.unseen_classes()):
-            for path in directories.values():
-                shutil.rmtree(path)
-            sets = made(declared, pins)
+            found = partial(Findings, rows.collect_schema(), features, label, declared)
+            writers = partial(_writers, directories, features, label, classes)
+            sets = _Sets(writers(), found(), bounds, split, drop=unlabelled == "drop")
             sets.read(rows)
-        with _naming(source):
-            sets.findings.refuse()
+            if len(pins := sets.unseen_classes()):
+                sets = _Sets(writers(), found(), bounds, split, drop=sets.drop, pins=pins)
+                sets.read(rows)
+            sets.findings.raise_faults()
+            every = sum(writer.rows for writer in sets.writers)
             for name, writer in zip(names, sets.writers, strict=True):
                 if not writer.rows:
-                    every = sum(writer.rows for writer in sets.writers)
-                    raise DataError(
-                        f"no rows for the {name} set, of {every:,} in all (data.split in config/)"
-                    )
-            odd = refuse_untrainable(*sets.writers)
+                    which = f" for the {name} set, of {every:,} in all (data.split in config/)"
+                    raise DataError(f"no rows{which if every else ''}")
+            odd = check_trainable(*sets.writers)
         if notes is not None:
             sets.findings.look_at_classes(classes)
             notes += [*sets.lines(), *odd, *sets.findings.notes()]
         return {
-            name: writer.close(task, classes, source)
+            name: writer.close(task, source)
             for name, writer in zip(names, sets.writers, strict=True)
         }
-    except BaseException as error:
+    except BaseException:
         for path in directories.values():
             shutil.rmtree(path, ignore_errors=True)
-        if isinstance(error, pl.exceptions.PolarsError | pl.exceptions.PanicException):
-            raise DataError(f"source {source}: {one_line(error)}") from error
         raise
 
 
 @contextmanager
-def _naming(source: str) -> Iterator[None]:
+def _naming(source: str, explain: Callable[[BaseException], str]) -> Iterator[None]:
     """Put the source in front of what is wrong with its rows."""
     try:
         yield
     except DataError as error:
         named = str(error).startswith(f"source {source}: ")
         raise error if named else DataError(f"source {source}: {error}") from None
+    except ERRORS as error:
+        raise DataError(f"source {source}: {explain(error)}") from error
 
 
-def _check_names(schema: pl.Schema, names: Mapping[str, str | None]) -> None:
-    for setting, name in names.items():
-        if name and name not in schema:
-            raise DataError(
-                f"no column {name!r}, which data.{setting} in config/ names; "
-                + list_columns(schema)
-            )
+def _writers(
+    directories: Mapping[str, str | Path],
+    features: dict[str, Feature],
+    label: str,
+    classes: tuple[str, ...],
+) -> list[Writer]:
+    for path in directories.values():
+        shutil.rmtree(path, ignore_errors=True)
+    return [Writer(Path(path), features, label, classes) for path in directories.values()]
 
 
-def _prepare_places(
+def _prepare_bounds(
     rows: pl.LazyFrame, split: Mapping[str, Any], names: list[str]
 ) -> tuple[pl.LazyFrame, np.ndarray]:
     """The rows, the column that decides on their set made comparable, and the bounds (sets - 1,).
@@ -121,27 +126,27 @@ def _prepare_places(
     name = split.get("time") or split.get("group")
     if not name:
         return rows, np.cumsum(given)
-    kind, value = rows.collect_schema()[name], pl.col(name)
-    if isinstance(kind, pl.Enum | pl.Categorical):
+    dtype, value = rows.collect_schema()[name], pl.col(name)
+    if isinstance(dtype, pl.Enum | pl.Categorical):
         value = value.cast(pl.String)
-    if kind.is_decimal():
+    if dtype.is_decimal():
         value = value.cast(pl.Float64)
-    if kind.is_nested():
-        raise DataError(f"column {name!r}: {kind} cannot decide on the split")
+    if dtype.is_nested():
+        raise DataError(f"column {name!r}: {dtype} cannot decide on the split")
     if not split.get("time"):
         return rows.with_columns(value), np.cumsum(given)
-    if not (kind.is_numeric() or kind in (pl.Date, pl.Datetime)):
+    if not (dtype.is_numeric() or dtype in (pl.Date, pl.Datetime)):
         raise DataError(
-            f"column {name!r}: {kind} is neither a day nor a number, which data.split.time needs; "
+            f"column {name!r}: {dtype} is neither a day nor a number, which data.split.time needs; "
             "declare it as date or datetime in data.columns"
         )
-    if kind.is_numeric() == isinstance(given[0], str):
+    if dtype.is_numeric() == isinstance(given[0], str):
         raise DataError(
-            f"column {name!r}: {kind} cannot be compared with {given[0]!r} (data.split in config/)"
+            f"column {name!r}: {dtype} cannot be compared with {given[0]!r} (data.split in config/)"
         )
-    if kind.is_numeric():
+    if dtype.is_numeric():
         return rows.with_columns(value), np.array(given)
-    if isinstance(kind, pl.Datetime) and kind.time_zone:
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone:
         value = value.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     days = [np.datetime64(datetime.fromisoformat(day), "us") for day in given]
     return rows.with_columns(value.cast(pl.Datetime("us"))), np.array(days).astype(np.int64)
@@ -155,25 +160,20 @@ class _Sets:
 
     def __init__(
         self,
-        directories: Mapping[str, str | Path],
-        features: dict[str, Feature],
-        label: str,
-        classes: tuple[str, ...],
+        writers: list[Writer],
+        findings: Findings,
         bounds: np.ndarray,
         split: Mapping[str, Any],
-        unlabelled: str,
-        declared: Collection[str],
+        *,
+        drop: bool,
         pins: np.ndarray | tuple[()] = (),
     ) -> None:
-        self.label, self.classes, self.bounds, self.pins = label, classes, bounds, pins
+        self.writers, self.findings, self.bounds, self.pins = writers, findings, bounds, pins
+        self.label, self.classes = writers[0].label, writers[0].classes
         self.group, self.time = split.get("group"), split.get("time")
-        self.columns = [self.group] if self.group else sorted(features)
-        self.findings = Findings(features, label, declared)
-        self.writers = [
-            Writer(Path(path), features, label, classes) for path in directories.values()
-        ]
-        self._drop, self._dropped = unlabelled == "drop", 0
-        self._highest = np.full(len(classes), -1.0)  # hash of a class's rows
+        self.columns = [self.group] if self.group else sorted(writers[0].features)
+        self.drop, self._dropped = drop, 0
+        self._highest = np.full(len(self.classes), -1.0)  # hash of a class's rows
 
     def read(self, rows: pl.LazyFrame) -> None:
         # Not collect_batches: when Polars panics, that ends as if there were no more rows.
@@ -191,18 +191,18 @@ class _Sets:
         return [f"left out {self._dropped:,} rows without a label (data.unlabelled: drop)"]
 
     def _write(self, batch: pl.DataFrame) -> None:
-        if self._drop:
+        if self.drop:
             labels = batch[self.label]
             labels = labels.fill_nan(None) if labels.dtype.is_float() else labels
             self._dropped += labels.null_count()
             batch = batch.filter(labels.is_not_null())
         if not self.findings.add(batch):
             return
-        place = self._places(batch)
+        numbers = self._numbers(batch)
         for index, writer in enumerate(self.writers):
-            writer.write(batch.filter(pl.Series(place == index)))
+            writer.write(batch.filter(pl.Series(numbers == index)))
 
-    def _places(self, batch: pl.DataFrame) -> np.ndarray:
+    def _numbers(self, batch: pl.DataFrame) -> np.ndarray:
         """The number of each row's set, (n,)."""
         if self.time:
             days = batch[self.time].to_physical().to_numpy()
@@ -210,5 +210,5 @@ class _Sets:
         hashes = shares(batch[name] for name in self.columns)
         if self.classes:
             np.maximum.at(self._highest, batch[self.label].to_physical().to_numpy(), hashes)
-        place = (np.searchsorted(self.bounds, hashes, side="right") + 1) % len(self.writers)
-        return np.where(np.isin(hashes, self.pins), 0, place)
+        number = (np.searchsorted(self.bounds, hashes, side="right") + 1) % len(self.writers)
+        return np.where(np.isin(hashes, self.pins), 0, number)

@@ -1,48 +1,46 @@
-"""The border: rows of a source against the columns that the configuration declares, in one pass."""
+"""Rows of a source against the columns that the configuration declares."""
 
-from collections import Counter
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
 
-from .dataset import DataError
+from . import DataError
+from .frames import ERRORS, one_line
 from .rules import (
-    Column,
+    MISSING,
+    SHOWN_ROWS,
+    Fault,
     Rule,
     allowed_of,
     convert,
-    first_fault,
-    flag_rows,
     list_columns,
     rules_of,
     target_of,
 )
-from .streams import Batches, lazy, one_line, stream
+from .settings import Column
+
+ROW = "number of the row"
 
 
 @dataclass
 class Report:
-    """What the last complete reading found: rows, those put aside, and why (a row can have two)."""
+    """What was checked: rows, those in quarantine, and why (a row can have two reasons)."""
 
     rows: int = 0
     dropped: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    def add(self, flags: pl.DataFrame, bad: pl.Series, rules: list[Rule], rows: int) -> None:
-        """Count a batch of `rows` rows, of which those in `bad` are put aside."""
-        self.rows += rows
-        self.dropped += int(bad.sum())
-        for rule, flag in zip(rules, flags, strict=True):
-            if flag.any():
-                self.reasons[f"{rule.column} {rule.reason}"] += len(flag.arg_true())
+    reasons: dict[str, int] = field(default_factory=dict)
 
     def facts(self) -> dict[str, int]:
         return {"quarantined_rows": self.dropped} if self.dropped else {}
 
-    def line(self) -> str:
+    def lines(self) -> list[str]:
+        """What people should know of it."""
+        if not self.dropped:
+            return []
         reasons = ", ".join(f"{reason} ({count:,})" for reason, count in self.reasons.items())
-        return f"quarantined {self.dropped:,} of {self.rows:,} rows: {reasons}"
+        return [f"quarantined {self.dropped:,} of {self.rows:,} rows: {reasons}"]
 
 
 def validate(
@@ -54,72 +52,85 @@ def validate(
     extra: str = "refuse",
     quarantine: bool = False,
     unlabelled: str = "refuse",
-    explain: Callable[[Exception], str] = one_line,
+    explain: Callable[[BaseException], str] = one_line,
     locate: Callable[[int], str] = lambda _: "",
 ) -> tuple[pl.LazyFrame, Report]:
-    """Return `rows` in the declared types, checked while they are read, and what was found.
+    """Return `rows` in the declared types, without blank ones, and a report on them.
 
-    The label must have a value even where nothing is declared, unless `unlabelled` rows are to be
-    dropped later. `extra` columns are refused, dropped or kept. Rows without any value are blank
-    lines, and left out. Reading raises `DataError` with the first rows at fault, or drops them in
-    `quarantine`. `explain` says in one line what the reader could not read, and `locate` where a
-    row of several files is.
+    Where columns are declared, this reads them once. Raises `DataError` with the first rows at
+    fault, unless `quarantine` leaves these out; so it does for `extra` columns, which can be
+    dropped or kept, and for rows without a label, unless `unlabelled` ones are dropped later.
+    `explain` says what could not be read, and `locate` where a row of several files is.
     """
     try:
         schema = rows.collect_schema()
         names = _check_names(schema, columns, label, extra)
-        checked = [name for name in names if name in columns or name == label]
-        declared = {name: columns.get(name, Column()) for name in checked}
-        blank = pl.all_horizontal(pl.all().is_null())
+        blank = pl.all_horizontal(pl.col(*schema).is_null())
         rules = [
-            _rule(name, reason, broken, label, blank)
-            for name, column in declared.items()
-            for reason, broken in rules_of(name, column, schema[name])
-            if not (name == label and reason == "missing" and unlabelled == "drop")
+            _explained(rule, label, blank)
+            for name in names
+            if columns and (name in columns or name == label)
+            for rule in rules_of(name, columns.get(name, Column()), schema[name])
+            if not (name == label and rule.reason == MISSING and unlabelled == "drop")
         ]
-        values = [_value(name, declared.get(name, Column()), schema[name], label) for name in names]
-        result = pl.LazyFrame(schema=schema).select(values).collect_schema()
+        values = [_value(name, columns.get(name, Column()), schema[name], label) for name in names]
+        report = _check(rows, rules, blank, locate, quarantine=quarantine) if rules else Report()
+        out = [rule.broken for rule in rules] if report.dropped else []
+        return rows.filter(~pl.any_horizontal(blank, *out)).select(values), report
     except DataError as error:
         raise DataError(f"source {source}: {error}") from None
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except ERRORS as error:
         raise DataError(f"source {source}: {explain(error)}") from None
-    report = Report()
-
-    def read() -> Batches:
-        found, fault, before = Report(), None, 0
-        try:
-            for batch in stream(rows):
-                flags = flag_rows(batch, rules)
-                if fault:  # the rest is read to say how many rows there are
-                    fault[1].add(batch, flags.to_series(fault[0]), before)
-                elif not quarantine:
-                    fault = first_fault(batch, flags, rules, before)
-                before += len(batch)
-                if not fault:
-                    some = batch.select(~blank).to_series()
-                    bad = flags.select(pl.any_horizontal(pl.all(), pl.lit(value=False))).to_series()
-                    found.add(flags, bad, rules, int(some.sum()))
-                    yield batch.filter(some & ~bad).select(values)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise DataError(f"source {source}: {explain(error)}") from None
-        if fault:
-            place = locate(fault[1].first)
-            raise DataError(f"source {source}: {fault[1]}{place and f' ({place})'}")
-        if found.rows == found.dropped:
-            raise DataError(f"source {source}: {found.line() if found.rows else 'no rows'}")
-        vars(report).update(vars(found))
-
-    return lazy(read, result), report
 
 
-def _rule(name: str, reason: str, broken: pl.Expr, label: str, blank: pl.Expr) -> Rule:
-    hint = ""
-    if reason == "missing":
-        broken = broken & ~blank
-        hint = f"data.columns.{name}: {{nullable: true}} allows it"
-        if name == label:
-            hint = "data.unlabelled: drop leaves such rows out"
-    return Rule(name, reason, broken.fill_null(value=False), hint)
+def _check(
+    rows: pl.LazyFrame,
+    rules: list[Rule],
+    blank: pl.Expr,
+    locate: Callable[[int], str],
+    *,
+    quarantine: bool,
+) -> Report:
+    """Read the rows once; raises `DataError` for the rule that the first row at fault breaks."""
+    numbered = rows.with_row_index(ROW, offset=1)
+    broken = [rule.broken for rule in rules]
+    counts = numbered.select(
+        (~blank).sum().alias("rows"),
+        pl.any_horizontal(broken).sum().alias("dropped"),
+        *(expr.sum().alias(f"count {index}") for index, expr in enumerate(broken)),
+        *(
+            pl.when(expr).then(ROW).min().alias(f"first {index}")
+            for index, expr in enumerate(broken)
+        ),
+    )
+    found = counts.collect(engine="streaming").row(0, named=True)
+    reasons: dict[str, int] = {}
+    for index, rule in enumerate(rules):
+        if count := found[f"count {index}"]:
+            reason = f"{rule.column} {rule.reason}"
+            reasons[reason] = reasons.get(reason, 0) + count
+    report = Report(found["rows"], found["dropped"], reasons)
+    if report.dropped and not quarantine:
+        first = [found[f"first {index}"] or math.inf for index in range(len(rules))]
+        index = first.index(min(first))
+        shown = numbered.filter(broken[index]).select(ROW, rules[index].column).head(SHOWN_ROWS)
+        some = shown.collect(engine="streaming").get_columns()
+        fault = Fault(rules[index], found[f"count {index}"], *(each.to_list() for each in some))
+        place = locate(fault.first[0])
+        raise DataError(f"{fault}{place and f' ({place})'}")
+    if report.rows == report.dropped:
+        raise DataError(report.lines()[0] if report.rows else "no rows")
+    return report
+
+
+def _explained(rule: Rule, label: str, blank: pl.Expr) -> Rule:
+    """The rule with the way out; a blank row, which is left out anyway, breaks none."""
+    if rule.reason != MISSING:
+        return rule
+    hint = f"data.columns.{rule.column}: {{nullable: true}} allows it"
+    if rule.column == label:
+        hint = "data.unlabelled: drop leaves such rows out"
+    return Rule(rule.column, MISSING, rule.broken & ~blank, hint)
 
 
 def _check_names(
@@ -131,9 +142,7 @@ def _check_names(
             f"no column {', '.join(map(repr, missing))}, which data.columns declares; "
             + list_columns(schema)
         )
-    if not columns:
-        return list(schema)
-    others = [name for name in schema if name not in columns and name != label]
+    others = [name for name in schema if columns and name not in columns and name != label]
     if others and extra == "refuse":
         raise DataError(
             f"column {', '.join(map(repr, others))} is not in data.columns; declare it (`make "
@@ -142,10 +151,11 @@ def _check_names(
     return [name for name in schema if name not in others or extra == "keep"]
 
 
-def _value(name: str, column: Column, kind: pl.DataType, label: str) -> pl.Expr:
+def _value(name: str, column: Column, dtype: pl.DataType, label: str) -> pl.Expr:
     """The column in its declared type; a label with declared values is an enumeration of them."""
-    value = convert(pl.col(name), kind, target_of(column, kind))
-    if name == label and column.values and not kind.is_nested():
-        classes = pl.Enum(allowed_of(name, column, target_of(column, kind)).cast(pl.String))
+    target = target_of(column, dtype)
+    value = convert(pl.col(name), dtype, target)
+    if name == label and column.values and not dtype.is_nested():
+        classes = pl.Enum(allowed_of(name, column, target).cast(pl.String))
         value = value.cast(pl.String).cast(classes, strict=False)
     return value

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from .dataset import DataError, Dataset, Feature, Schema
+from ..text import listing
+from . import DataError
+from .dataset import Dataset, Feature, Schema
 from .findings import LEAVE_OUT, SHOWN
 from .hashing import Digest
 
@@ -48,15 +50,16 @@ class Writer:
         self.empty = {name for name in self.empty if batch[name].is_nan().all()}
         self.rows, self.parts = self.rows + len(batch), self.parts + 1
 
-    def close(self, task: str, classes: tuple[str, ...], source: str) -> Dataset:
+    def close(self, task: str, source: str) -> Dataset:
         columns = b"".join(digest.digest() for digest in self.digests.values())
         content_hash = hashlib.sha256(columns).hexdigest()
-        schema = Schema(task, self.features, self.label, classes, self.rows, content_hash, source)
+        classes, rows = self.classes, self.rows
+        schema = Schema(task, self.features, self.label, classes, rows, content_hash, source)
         schema.write(self.directory / "schema.json")
         return Dataset(self.directory)
 
 
-def refuse_untrainable(train: Writer, *held_out: Writer) -> list[str]:
+def check_trainable(train: Writer, *held_out: Writer) -> list[str]:
     """Raise `DataError` for training rows that no model can be fitted to, and return what some can.
 
     Scikit-learn's trees need a row of every class and a value in every column; networks, and in
@@ -75,11 +78,10 @@ def refuse_untrainable(train: Writer, *held_out: Writer) -> list[str]:
     lines, networks = [], any(map(find_spec, ("keras", "torch")))
     if unseen := np.flatnonzero(train.counts == 0).tolist():
         others = np.sum([writer.counts for writer in held_out], axis=0)
-        named = ", ".join(f"{train.classes[i]!r} ({others[i]:,})" for i in unseen[:SHOWN])
-        more = f" and {len(unseen) - SHOWN} more" if len(unseen) > SHOWN else ""
+        named = listing((f"{train.classes[i]!r} ({others[i]:,})" for i in unseen), SHOWN)
         lines.append(
-            f"column {train.label!r}: no training row of {named}{more}, where the number is that "
-            "of its rows in the other sets; move data.split, leave such rows out in steps/data.py, "
+            f"column {train.label!r}: no training row of {named}, where the number is that of its "
+            "rows in the other sets; move data.split, leave such rows out in data.py, "
             f"or take classes without any row out of data.columns.{train.label}.values"
         )
         if not networks:

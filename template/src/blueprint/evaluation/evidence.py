@@ -1,71 +1,52 @@
-"""What the gate judges by: everything about a model that is measured on the test rows."""
+"""What the gate decides by: everything about a model that is measured on the test rows."""
 
 import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from .. import gate
-from ..data import Dataset
-from ..data.slices import SETTING, check_columns
+from ..data import Dataset, check_columns
+from ..data.dataset import SLICES
+from ..data.hashing import shares
 from ..errors import UserError
+from ..gate import Champion, Comparison, Slice, Slices
 from ..model import Model, ModelError
 from ..registry.client import Registry, RegistryError, Version
-from . import settings
-from .comparison import compare, mcnemar
-from .metrics import Predictions, metrics_of
+from .comparison import compare
+from .metrics import Predictions
 
 VALUES = 50  # of a column that can be sliced
 CALLS, SECONDS = 100, 1.0  # predictions that are timed at most, and for how long
 WARM_UP = 5
 
 
-class ChampionPredictions(NamedTuple):
-    """What the model in service says of the test rows, or the `error` for which it says nothing."""
-
-    version: str
-    predictions: Predictions | None
-    error: str = ""
-
-    def metrics(self) -> dict[str, float]:
-        return metrics_of(self.predictions) if self.predictions else {}
-
-
 def predict(model: Model, test: Dataset) -> Predictions:
-    """What the model says of every test row; the features are read batch by batch."""
-    signature = model.signature
+    """What the model predicts for every test row; the features are read batch by batch."""
     labels = [np.zeros(0, np.int64)]
-    outputs = [np.zeros((0, *signature.output.shape), np.float32)]
+    outputs = [np.zeros((0, *model.signature.output.shape), np.float32)]
     for features, batch_labels in test.batches():
         labels.append(batch_labels)
         outputs.append(model.predict(features))
-    return Predictions(np.concatenate(labels), np.concatenate(outputs), signature.classes)
+    return Predictions(np.concatenate(labels), np.concatenate(outputs), model.signature.classes)
 
 
 def predict_constant(train: Dataset, test: Predictions) -> Predictions:
-    """What a model without features would say of the same rows.
+    """What a model without features would predict for the same rows, from the training labels.
 
-    It gives the shares of the classes in the training set, and so always says the most frequent
-    one; in a regression the mean of the training labels.
+    The shares of the classes, and so always the most frequent one; in a regression the mean.
     """
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-
-    schema = train.schema
-    column = train.scan().select(schema.label).collect().to_series()
-    labels = (column.to_physical() if schema.classes else column).to_numpy()
-    nothing = np.zeros((len(labels), 1))
+    column = train.scan().select(train.schema.label).collect().to_series()
     if not test.classes:
-        dummy = DummyRegressor(strategy="mean").fit(nothing, labels)
-        return test._replace(outputs=np.full(len(test.labels), dummy.predict(nothing[:1])[0]))
-    dummy = DummyClassifier(strategy="prior").fit(nothing, labels)
-    shares = np.zeros(len(schema.classes))
-    shares[dummy.classes_.astype(np.int64)] = dummy.predict_proba(nothing[:1])[0]
-    return test._replace(outputs=np.broadcast_to(shares, (len(test.labels), len(shares))))
+        return test._replace(outputs=np.full(len(test.labels), column.mean()))
+    counts = np.bincount(column.to_physical().to_numpy(), minlength=len(test.classes))
+    return test._replace(
+        outputs=np.broadcast_to(counts / counts.sum(), (len(test.labels), len(counts)))
+    )
 
 
 def find_errors(model: Model, trained_on: str, test: Dataset, train: Dataset) -> list[str]:
@@ -83,10 +64,15 @@ def find_errors(model: Model, trained_on: str, test: Dataset, train: Dataset) ->
     return errors
 
 
-def predict_champion(
-    version: Version, registry: Registry, new: Model, test: Dataset
-) -> ChampionPredictions:
-    """Ask the champion about the same rows; what goes wrong is said in `error`."""
+def compare_champion(
+    version: Version,
+    registry: Registry,
+    new: Model,
+    test: Dataset,
+    challenger: Predictions,
+    rules: Comparison,
+) -> Champion:
+    """The champion, measured on the same rows; what goes wrong is its `error`."""
     try:
         with registry.model(version) as directory:
             old = Model(directory)
@@ -95,39 +81,41 @@ def predict_champion(
                     "its task, inputs or classes are not those of the new model; "
                     "a new registry.name in config/ starts afresh"
                 )
-            return ChampionPredictions(version.number, predict(old, test))
+            predictions = predict(old, test)
     except (ModelError, RegistryError) as error:
-        return ChampionPredictions(version.number, None, str(error))
-
-
-def compare_champion(
-    champion: ChampionPredictions, challenger: Predictions, rules: gate.Rules
-) -> gate.Champion:
-    """The comparison of the two as the gate takes it."""
-    if champion.predictions is None:
-        return gate.Champion(champion.version, error=champion.error)
-    return gate.Champion(
-        champion.version,
-        compare(rules.metric, challenger, champion.predictions, rules.confidence),
-        mcnemar(challenger, champion.predictions) if challenger.classes else None,
+        return Champion(version.number, error=str(error))
+    rows = (challenger.labels, challenger.outputs, predictions.outputs)
+    return Champion(
+        version.number,
+        predictions.metrics(),
+        compare(rules.metric, challenger, predictions, rules.confidence),
+        challenger.task.mcnemar(*rows) if challenger.classes else None,
     )
 
 
-def measure_slices(
-    test: Dataset, predictions: Predictions, asked: settings.Slices
-) -> Iterator[gate.Slice]:
-    """The metrics of each value of the asked columns, and of each class.
+def measure_slices(test: Dataset, predictions: Predictions, slices: Slices) -> Iterator[Slice]:
+    """The metrics of each value of the columns, and of each class.
 
     Raises `UserError` for a column that the test set does not have or that has many values.
     """
-    for name in asked.columns:
-        values = _column(test, name)
-        for value in values.unique().sort():
-            yield _slice(f"{name}={value or 'missing'}", predictions, (values == value).to_numpy())
-    if asked.classes and not predictions.classes:
+    check_columns(test, slices.columns)
+    if slices.classes and not predictions.classes:
         raise UserError("gate.slices.classes in config/: a regression has no classes")
-    for index, name in enumerate(predictions.classes if asked.classes else ()):
-        yield _slice(f"class={name}", predictions, predictions.labels == index)
+    masks = {}
+    for name in slices.columns:
+        column = pl.col(name).cast(pl.String).fill_null("")
+        values = test.scan().select(column).collect().to_series()
+        if values.n_unique() > VALUES:
+            text = f"{name!r} has more than {VALUES} values: put them into groups in data.py"
+            raise UserError(f"{SLICES}: {text}")
+        for value in values.unique().sort():
+            masks[f"{name}={value or 'missing'}"] = (values == value).to_numpy()
+    for index, name in enumerate(predictions.classes if slices.classes else ()):
+        masks[f"class={name}"] = predictions.labels == index
+    for name, rows in masks.items():
+        labels, outputs = predictions.labels[rows], predictions.outputs[rows]
+        part = predictions._replace(labels=labels, outputs=outputs)
+        yield Slice(name, int(rows.sum()), part.metrics())
 
 
 def measure_latency(model: Model, test: Dataset) -> float:
@@ -154,22 +142,27 @@ def measure_size(directory: Path) -> float:
     return sum(file.stat().st_size for file in directory.rglob("*") if file.is_file()) / 1e6
 
 
+def count_overlap(test: Dataset, train: Dataset) -> int:
+    """The number of test rows with the features of a training row, whatever their labels.
+
+    Memory holds one hash a test row, of 53 bits: with ten million rows, a fifth of them in the test
+    set, the chance that two different ones are taken for equal is one in 500.
+    """
+    known, rows = np.unique(np.concatenate([np.zeros(0), *_hashes(test)]), return_counts=True)
+    seen = np.zeros(len(known), bool)
+    for batch in _hashes(train) if len(known) else ():
+        place = np.minimum(np.searchsorted(known, batch), len(known) - 1)
+        seen[place[known[place] == batch]] = True
+    return int(rows[seen].sum())
+
+
+def _hashes(dataset: Dataset) -> Iterator[np.ndarray]:
+    """One number a row, (n,) a batch; columns count by their names, in any order."""
+    for features, _ in dataset.batches(rows=65_536):
+        columns = (features[name] for name in sorted(features))
+        yield shares(pl.Series(v, dtype=pl.String if v.dtype == object else None) for v in columns)
+
+
 def _interface(model: Model) -> tuple[Any, ...]:
     signature = model.signature
     return signature.task, signature.inputs, signature.classes, signature.output.shape
-
-
-def _column(test: Dataset, name: str) -> pl.Series:
-    check_columns(test, [name])
-    values = test.scan().select(pl.col(name).cast(pl.String).fill_null("")).collect().to_series()
-    if values.n_unique() > VALUES:
-        text = f"{name!r} has more than {VALUES} values: put them into groups in steps/"
-        raise UserError(f"{SETTING}: {text}")
-    return values
-
-
-def _slice(name: str, predictions: Predictions, rows: np.ndarray) -> gate.Slice:
-    labels, outputs, classes = predictions
-    return gate.Slice(
-        name, int(rows.sum()), metrics_of(Predictions(labels[rows], outputs[rows], classes))
-    )

@@ -1,52 +1,74 @@
-"""The content of verdict.json, as evaluate_model writes it and everything after it reads it."""
+"""An evaluation: the verdict and what was measured for it, as verdict.json holds it."""
 
-from collections.abc import Mapping, Sequence
-from typing import NotRequired, TypedDict
+import math
+import re
+from pathlib import Path
+from textwrap import wrap
 
+from pydantic import BaseModel, Field
 
-class RuleRecord(TypedDict):
-    """A `gate.Outcome`; a number that is NaN is None."""
+from ..gate import Champion, Number, Slice, Verdict, number
 
-    name: str
-    rule: str
-    passed: bool
-    detail: str
-    numbers: Mapping[str, float | None]
+WIDTH = 54  # of a terminal's 80 columns, beside the step's name and its time
 
 
-class ChampionRecord(TypedDict):
-    """The champion's metrics on the same rows; none where it could not be measured."""
+class Confusion(BaseModel):
+    """Rows of the test set by their true class (row) and the predicted one (column)."""
 
-    version: str
-    metrics: Mapping[str, float]
-
-
-class SliceRecord(TypedDict):
-    """A `gate.Slice`, with its finite metrics."""
-
-    name: str
-    rows: int
-    metrics: Mapping[str, float]
+    classes: list[str]
+    counts: list[list[int]]
 
 
-class Record(TypedDict):
-    """The verdict and what was measured for it.
+class Evaluation(Verdict):
+    """What evaluate_model found.
 
-    A metric that cannot be computed is None. An interval's lower bound is exceeded with
-    `confidence`, and its upper one not reached with the same. `baseline` holds the metrics of a
-    constant answer. `facts` are the data's source and hashes, the commit and the pipeline run.
+    A metric that cannot be computed is NaN, in JSON null. An interval's lower bound is exceeded
+    with `confidence`, and its upper one not reached with the same. `baseline` holds the metrics of
+    a constant answer. `facts` are the data's source and hashes, the commit and the pipeline run.
     """
 
-    accepted: bool
-    reason: str
-    rules: Sequence[RuleRecord]
-    metrics: Mapping[str, float | None]
-    confidence: float
-    intervals: Mapping[str, Sequence[float]]
-    baseline: Mapping[str, float]
-    champion: ChampionRecord | None
-    slices: Sequence[SliceRecord]
-    latency_ms: float | None
-    size_mb: float
-    evaluated: NotRequired[str]  # the time, ISO 8601 in UTC; not in verdicts of release 0.4.0
-    facts: Mapping[str, str]
+    metrics: dict[str, Number]
+    confidence: float = 0.95
+    intervals: dict[str, tuple[float, float]] = {}
+    baseline: dict[str, Number] = {}
+    champion: Champion | None = None
+    slices: list[Slice] = []
+    latency_ms: Number = math.nan
+    size_mb: Number = math.nan
+    confusion: Confusion | None = None  # of a classification of few classes, since 0.5.0
+    evaluated: str = ""  # the time, ISO 8601 in UTC; not in verdicts of release 0.4.0
+    facts: dict[str, str]
+
+    # What only the step itself needs: its MLflow run, and the ROC curve of two classes.
+    run_id: str = Field("", exclude=True)
+    roc: tuple[list[float], list[float], list[float]] | None = Field(None, exclude=True)
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Evaluation":
+        return cls.model_validate_json(Path(path).read_bytes())
+
+    def write(self, path: str | Path) -> None:
+        Path(path).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def lines(self) -> list[str]:
+        """What a person wants to know, short lines; slices that passed are one line together."""
+        metrics = [f"{name} {number(value)}" for name, value in self.metrics.items()]
+        slices = [r for r in self.rules if r.passed and r.name.startswith("slice/")]
+        rules = [f"{rule.mark} {rule}" for rule in self.rules if rule not in slices]
+        rules += [f"✓ {len(slices)} floors of slices"] if slices else []
+        failed = sum(not rule.passed for rule in self.rules)
+        rejected = f"rejected: {failed} of {len(self.rules)} rules failed"
+        return [
+            *(" · ".join(metrics[i : i + 3]) for i in range(0, len(metrics), 3)),
+            *(line for rule in rules for line in wrap(rule, WIDTH, subsequent_indent="  ")),
+            "accepted" if self.accepted else rejected,
+        ]
+
+    def numbers(self) -> dict[str, float]:
+        """Finite metrics, and the numbers of each rule as `gate/<rule>/<number>`: for MLflow."""
+        rules = {
+            re.sub(r"[^\w./ -]", "_", f"gate/{rule.name}/{name}"): value
+            for rule in self.rules
+            for name, value in rule.numbers.items()
+        }
+        return {k: v for k, v in {**self.metrics, **rules}.items() if math.isfinite(v)}

@@ -1,57 +1,31 @@
-"""The section `gate`: what a model must reach."""
+"""The section `gate`: what a model must reach. Its rules are in `blueprint.gate`."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from difflib import get_close_matches
+from importlib.util import find_spec
 
-from pydantic import Field, model_validator
-
-from ..settings import Section
-
-
-class Champion(Section):
-    """How the model in service is compared: it may be better by `margin`, but surely not by more.
-
-    `confidence` is that of the comparison, and of McNemar's test.
-    """
-
-    metric: str = "accuracy"
-    margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-
-
-class Slices(Section):
-    """Floors for parts of the test rows: each value of `columns`, and each class. Off without any.
-
-    Parts of fewer than `min_rows` rows are not judged.
-    """
-
-    columns: list[str] = []
-    classes: bool = False
-    min_rows: Annotated[int, Field(ge=1)] = 50
-    floors: dict[str, float] = {}
-
-    @model_validator(mode="after")
-    def be_whole(self) -> "Slices":
-        if bool(self.floors) != bool(self.columns or self.classes):
-            raise ValueError("give floors, and columns or classes: true, to which they apply")
-        return self
-
-
-class Budgets(Section):
-    """What one prediction and the exported model may cost; unset is not asked for."""
-
-    latency_ms: Annotated[float, Field(gt=0)] | None = None
-    size_mb: Annotated[float, Field(gt=0)] | None = None
-
-
-class Gate(Section):
-    """What a model must reach to be registered and served. See docs/gate.md."""
-
-    floors: dict[str, float] = {}
-    baseline: bool = True
-    champion: Champion = Champion()
-    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    slices: Slices = Slices()
-    budgets: Budgets = Budgets()
-
+from ..gate import Gate
+from .metrics import TITLES
 
 SECTIONS = {"gate": (Gate, Gate())}
+
+
+def problems(gate: Gate, task: str) -> Iterator[str]:
+    """What the gate cannot ask of a model of this task, a line each: before anything is trained."""
+    kind = "regression" if task == "tabular-regression" else "classification"
+    if not find_spec(f"{__package__}.{kind}"):
+        yield f"data.task in config/: the code of {task} is missing; {GET.format(task)}"
+    named = {"gate.champion.metric": gate.champion.metric}
+    named |= {f"gate.floors.{name}": name for name in gate.floors}
+    named |= {f"gate.slices.floors.{name}": name for name in gate.slices.floors}
+    known = TITLES[kind]
+    for key, name in named.items():
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+            yield f"{key} in config/: {task} has no metric {name!r}; {hint}"
+    if gate.slices.classes and kind == "regression":
+        yield "gate.slices.classes in config/: a regression has no classes"
+
+
+GET = '`make upgrade ARGS="task={}"` brings it'

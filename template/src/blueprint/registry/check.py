@@ -1,47 +1,71 @@
-"""The registry is asked before anything slow starts: is it there, may we, is what we need in it?
+"""The registry before a run: does it answer, is the login right, is what a run needs in it?
 
-`make run` asks while KFP is imported. In a pod, `load_data` asks first: its cached result proves
-that pods reached this registry before, for the registry is a part of its key.
+`make run` checks while KFP is imported. In a pod, `load_data` checks first: its cached result
+proves that pods reached this registry before, for the registry is a part of its key.
 """
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from ..errors import UserError
 
-if TYPE_CHECKING:
-    from .client import Registry, Version
+# Unless the environment says otherwise: each of these few requests is answered soon, or not at all.
+SOON = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
-SECONDS, RETRIES = 10, 1  # for each of the few requests
+
+@contextmanager
+def soon() -> Iterator[None]:
+    """Have MLflow give up within seconds, for the length of a `with` block."""
+    added = {name: value for name, value in SOON.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def check(**registry: Any) -> str:
     """Say what the registry holds, in a few requests. `registry` is that section's keys.
 
-    Raises `RegistryError` where a run would fail: nobody answers, a login is missing, a database
+    Raises `UserError` where a run would fail: nothing answers, a login is missing, a database
     cannot be read or written, its experiment was deleted, or the champion's files are gone.
     """
-    from .client import attended  # it imports MLflow
+    from .client import MODEL, Registry, existing  # it imports MLflow, which takes seconds
 
-    patience = {"MLFLOW_HTTP_REQUEST_TIMEOUT": SECONDS, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": RETRIES}
-    with patch.dict(os.environ, {key: str(value) for key, value in patience.items()} | os.environ):
-        found = attended(**registry)
-        _check_experiment(found)
+    with soon():
+        found = Registry(**registry, patient=False)
+        name, uri = found.name, found.uri
+        with found.errors("read"):
+            experiment = found.client.get_experiment_by_name(name)
+        if experiment and experiment.name != name:
+            raise UserError(f"no MLflow answers at {uri}: correct registry.tracking_uri")
+        if experiment and experiment.lifecycle_stage != "active":
+            raise UserError(
+                f"the experiment {name} was deleted in the registry at {uri}: "
+                f"`MLFLOW_TRACKING_URI={uri} uv run mlflow experiments restore "
+                f"--experiment-id {experiment.experiment_id}`, or name another in registry.name"
+            )
         champion = found.champion()
         if champion is None:
-            return f"{found.uri}: no champion yet"
-        _check_model(found, champion)
-        return f"{found.uri}: version {champion.number} is the champion"
+            return f"{uri}: no champion yet"
+        with found.errors(f"read version {champion.number} in"):
+            if existing(found.client.list_artifacts, champion.run_id, MODEL):
+                return f"{uri}: version {champion.number} is the champion"
+    raise UserError(
+        f"version {champion.number} of {name}, the champion, has no model any more, so nothing "
+        "can be compared with it: `make promote VERSION=…` makes another version the champion"
+    )
 
 
-def begin(registry: Mapping[str, Any]) -> Callable[[], None]:
-    """Start the check in a process of its own, as MLflow takes a second to import; the returned
-    function waits for it and raises what it found."""
+def begin(registry: Mapping[str, Any]) -> Callable[[], str]:
+    """Start `check` in a process of its own, as MLflow takes seconds to import; the returned
+    function waits for it, and returns or raises what it found."""
     process = subprocess.Popen(
         [sys.executable, "-m", __name__, json.dumps(registry)],
         env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"},
@@ -50,49 +74,13 @@ def begin(registry: Mapping[str, Any]) -> Callable[[], None]:
         text=True,
     )
 
-    def finish() -> None:
-        said, printed = process.communicate()
+    def finish() -> str:
+        output, errors = process.communicate()
         if process.returncode:
-            raise UserError(said.strip() or f"the registry cannot be asked: {printed[-300:]}")
+            raise UserError(output.strip() or f"the registry cannot be read: {errors[-300:]}")
+        return output.strip()
 
     return finish
-
-
-def _check_experiment(registry: "Registry") -> None:
-    """Raise a UserError unless the experiment is there, or can be made."""
-    from .errors import errors
-
-    with errors("read", registry.uri):
-        found = registry.client.get_experiment_by_name(registry.name)
-    if found and found.name != registry.name:
-        raise UserError(f"no MLflow answers at {registry.uri}: correct registry.tracking_uri")
-    if found and found.lifecycle_stage != "active":
-        raise UserError(
-            f"the experiment {registry.name} was deleted in the registry at {registry.uri}: "
-            f"`MLFLOW_TRACKING_URI={registry.uri} uv run mlflow experiments restore "
-            f"--experiment-id {found.experiment_id}`, or name another in registry.name"
-        )
-
-
-def _check_model(registry: "Registry", champion: "Version") -> None:
-    """Raise a UserError unless the champion's model can be fetched."""
-    from mlflow.exceptions import MlflowException
-
-    from .client import MODEL, NOT_THERE
-    from .errors import errors
-
-    with errors(f"read version {champion.number} in", registry.uri):
-        try:
-            files = registry.client.list_artifacts(champion.run_id, MODEL)
-        except MlflowException as error:
-            if error.error_code not in NOT_THERE:
-                raise
-            files = []
-    if not files:
-        raise UserError(
-            f"version {champion.number} of {registry.name}, the champion, has no model any more, "
-            "so nothing can be compared with it: `make promote VERSION=…` takes another version"
-        )
 
 
 if __name__ == "__main__":

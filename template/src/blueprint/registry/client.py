@@ -1,10 +1,10 @@
-"""The registry: MLflow runs, model versions and the alias `champion`. The only use of MLflow."""
+"""The only use of MLflow: runs, model versions, and the alias `champion`."""
 
 import os
 import random
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,17 +17,16 @@ from mlflow.exceptions import MlflowException
 from ..errors import UserError
 from ..logins import without_login
 from ..settings import with_login
-from .connection import connect
-from .errors import RegistryError as RegistryError
-from .errors import errors
+from . import settings
+from .connection import RegistryError as RegistryError
+from .connection import errors, open_client
 
 CHAMPION = "champion"
-MODEL = "model"
-BEFORE = "promoted.before"
-CLAIM = "promoting"
+MODEL = "model"  # the folder of a run's files that holds the model
+BEFORE, CLAIM = "promoted.before", "promoting"  # tags of a version
 CLAIM_SECONDS = 60
-PAGE = 100
-NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+MOST_RUNS = 50_000  # that MLflow lists in one request
+MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 class ChampionMovedError(UserError):
@@ -59,12 +58,21 @@ class Version:
         return self.tags.get(BEFORE, "").split()
 
 
-def attended(tracking_uri: str, name: str, artifact_location: str | None = None) -> "Registry":
-    """The registry for a command that somebody waits for: a server that is not there is said after
-    3 tries, where MLflow makes 8 in four minutes. A step of a pipeline has that patience.
-    """
+def connect(section: settings.Registry) -> "Registry":
+    """The registry for a command that somebody waits for: it gives up after 3 tries, where a step
+    of a pipeline has MLflow's patience of four minutes."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    return Registry(tracking_uri, name, artifact_location, patient=False)
+    return Registry(**section.model_dump(), patient=False)
+
+
+def existing(read: Callable[..., Any], *arguments: str) -> Any:
+    """What MLflow reads, or None where it has no such thing."""
+    try:
+        return read(*arguments)
+    except MlflowException as error:
+        if error.error_code in MISSING:
+            return None
+        raise
 
 
 class Registry:
@@ -81,8 +89,12 @@ class Registry:
         self.name, self.artifact_location = name, artifact_location
         uri = with_login(tracking_uri, "registry", "tracking_uri")
         self.uri = without_login(uri)
-        with self._errors("open"):
-            self.client = connect(uri, patient=patient)
+        with self.errors("open"):
+            self.client = open_client(uri, patient=patient)
+
+    def errors(self, action: str) -> AbstractContextManager[None]:
+        """Turn what goes wrong in a `with` block into a `RegistryError`."""
+        return errors(action, self.uri)
 
     def champion(self) -> Version | None:
         """The version in service, or None before the first one."""
@@ -91,75 +103,66 @@ class Registry:
 
     def version(self, number: str) -> Version:
         """The version of that number, or a `RegistryError` when there is none."""
-        with self._errors("read"):
-            try:
-                found = self.client.get_model_version(self.name, number)
-            except MlflowException as error:
-                if error.error_code in NOT_THERE:
-                    text = f"{self.name} has no version {number}: `make models` lists those it has"
-                    raise RegistryError(text) from None
-                raise
-            return self._version(found, self._aliases(), self._runs([found]))
+        with self.errors("read"):
+            found = existing(self.client.get_model_version, self.name, number)
+            if found:
+                return self._versions([found])[0]
+        raise RegistryError(
+            f"{self.name} has no version {number}: `make models` lists those it has"
+        )
 
     def versions(self) -> list[Version]:
         """Every version, the newest first."""
-        aliases = self._aliases()
-        with self._errors("read"):
-            found = self._search()
-            newest = sorted(found, key=lambda version: int(version.version), reverse=True)
-            runs = self._runs(newest)
-            return [self._version(each, aliases, runs) for each in newest]
+        with self.errors("read"):
+            return self._versions(sorted(self._search(), key=lambda each: -int(each.version)))
 
     def _search(self) -> list[Any]:
         return list(self.client.search_model_versions(f"name = '{self.name}'"))
 
     def _aliases(self) -> dict[str, str]:
         """The version's number by alias; none before there is a version."""
-        with self._errors("read"):
-            try:
-                aliases = self.client.get_registered_model(self.name).aliases
-            except MlflowException as error:
-                if error.error_code in NOT_THERE:
-                    return {}
-                raise
-            return {alias: str(number) for alias, number in aliases.items()}
+        with self.errors("read"):
+            model = existing(self.client.get_registered_model, self.name)
+        return {alias: str(number) for alias, number in model.aliases.items()} if model else {}
 
-    def _runs(self, versions: list[Any]) -> dict[str, Any]:
-        """What the versions' runs recorded, by their ids; a request for a hundred of them."""
-        found: dict[str, Any] = {}
-        ids = sorted({version.run_id for version in versions if version.run_id})
-        experiment = self.client.get_experiment_by_name(self.name) if len(ids) > 1 else None
-        within = [experiment.experiment_id] if experiment else []
-        for begin in range(0, len(ids) if within else 0, PAGE):
-            query = f"attributes.run_id IN ({str(ids[begin : begin + PAGE])[1:-1]})"
-            page = self.client.search_runs(within, query, ViewType.ALL, max_results=PAGE)
-            found |= {run.info.run_id: run.data for run in page}
-        for run_id in set(ids) - set(found):  # of another experiment, or no longer there
-            try:
-                found[run_id] = self.client.get_run(run_id).data
-            except MlflowException as error:
-                if error.error_code not in NOT_THERE:
-                    raise
-        return found
-
-    def _version(self, found: Any, aliases: Mapping[str, str], runs: Mapping[str, Any]) -> Version:
-        data, number = runs.get(found.run_id), str(found.version)
-        return Version(
-            number,
-            found.run_id,
-            tuple(alias for alias, named in aliases.items() if named == number),
-            datetime.fromtimestamp(found.creation_timestamp / 1000),
-            (data.tags if data else {}) | found.tags,
-            data.metrics if data else {},
-        )
+    def _versions(self, found: list[Any]) -> list[Version]:
+        """MLflow's versions with what their runs recorded: a few requests, however many."""
+        aliases, runs = self._aliases(), {}
+        ids = {each.run_id for each in found if each.run_id}
+        if len(ids) > 1 and (experiment := self.client.get_experiment_by_name(self.name)):
+            within = [experiment.experiment_id]
+            listed = self.client.search_runs(within, "", ViewType.ALL, max_results=MOST_RUNS)
+            runs = {run.info.run_id: run for run in listed}
+        for run_id in ids - runs.keys():  # of another experiment, or no longer there
+            runs[run_id] = existing(self.client.get_run, run_id)
+        return [
+            Version(
+                str(each.version),
+                each.run_id,
+                tuple(alias for alias, number in aliases.items() if number == str(each.version)),
+                datetime.fromtimestamp(each.creation_timestamp / 1000),
+                (run.data.tags if run else {}) | each.tags,
+                run.data.metrics if run else {},
+            )
+            for each in found
+            for run in [runs.get(each.run_id)]
+        ]
 
     @contextmanager
     def model(self, version: Version) -> Iterator[Path]:
         """The exported model's directory of `version`, for the length of a `with` block."""
         with tempfile.TemporaryDirectory() as directory:
-            with self._errors(f"download version {version.number} from"):
+            with self.errors(f"download version {version.number} from"):
                 path = self.client.download_artifacts(version.run_id, MODEL, directory)
             yield Path(path)
+
+    def files(self, run_id: str, directory: Path, suffixes: Iterable[str]) -> list[Path]:
+        """Copy the run's own files with such suffixes, not those in its folders, to `directory`."""
+        with self.errors("read"):
+            names = [each.path for each in self.client.list_artifacts(run_id) if not each.is_dir]
+            copy = self.client.download_artifacts
+            wanted = [name for name in names if Path(name).suffix in suffixes]
+            return [Path(copy(run_id, name, str(directory))) for name in wanted]
 
     def log_run(
         self,
@@ -171,44 +174,33 @@ class Registry:
         tags: Mapping[str, str],
         artifacts: Mapping[str, Path],
     ) -> str:
-        """Record one evaluated model and return the run's id. `artifacts` maps folders to paths."""
-        with self._errors("write to"):
-            run_id: str = self.client.create_run(self._experiment(), run_name=name).info.run_id
+        """Record one evaluated model and return the run's id. `artifacts` are folders of files by
+        their folder in the run."""
+        numbers = [Metric(key, value, 0, 0) for key, value in metrics.items()]
+        for key, values in curves.items():
+            numbers += [Metric(f"curve/{key}", value, 0, i) for i, value in enumerate(values, 1)]
+        with self.errors("write to"):
+            experiment = self.client.get_experiment_by_name(self.name)
+            experiment_id = (
+                experiment.experiment_id
+                if experiment
+                else self.client.create_experiment(self.name, self.artifact_location)
+            )
+            run_id: str = self.client.create_run(experiment_id, run_name=name).info.run_id
             self.client.log_batch(
                 run_id,
-                metrics=[Metric(key, value, 0, 0) for key, value in metrics.items()]
-                + [
-                    Metric(f"curve/{key}", value, 0, epoch)
-                    for key, values in curves.items()
-                    for epoch, value in enumerate(values, start=1)
-                ],
+                metrics=numbers,
                 params=[Param(key, str(value)) for key, value in params.items()],
                 tags=[RunTag(key, value) for key, value in tags.items()],
             )
             for folder, path in artifacts.items():
-                log = self.client.log_artifacts if path.is_dir() else self.client.log_artifact
-                log(run_id, str(path), folder or None)
+                self.client.log_artifacts(run_id, str(path), folder or None)
             self.client.set_terminated(run_id)
             return run_id
 
-    def log_files(self, run_id: str, directory: Path) -> None:
-        """Add the files in `directory` to those of the run."""
-        with self._errors("write to"):
-            self.client.log_artifacts(run_id, str(directory))
-
-    def files(self, run_id: str, directory: Path, suffixes: Iterable[str]) -> list[Path]:
-        """Copy the run's own files with such suffixes, not those in its folders, to `directory`."""
-        with self._errors("read"):
-            listed = [file.path for file in self.client.list_artifacts(run_id) if not file.is_dir]
-            wanted = [name for name in listed if Path(name).suffix in suffixes]
-            return [
-                Path(self.client.download_artifacts(run_id, name, str(directory)))
-                for name in wanted
-            ]
-
     def register(self, run_id: str, tags: Mapping[str, str]) -> Version:
         """Make the run's model a version, without an alias; the tracking server numbers it."""
-        with self._errors("write to"):
+        with self.errors("write to"):
             try:
                 self.client.create_registered_model(self.name)
             except MlflowException as error:
@@ -218,15 +210,16 @@ class Registry:
             made = self.client.create_model_version(self.name, source, run_id, tags=dict(tags))
         return self.version(str(made.version))
 
-    def annotate(
-        self, number: str, tags: Mapping[str, str], description: str | None = None
-    ) -> None:
-        """Set tags of a version and, if given, the description that MLflow's page shows."""
-        with self._errors("write to"):
+    def describe(self, version: Version, files: Path, description: str) -> None:
+        """Add the folder's files to those of the version's run, and set what MLflow's page says."""
+        with self.errors("write to"):
+            self.client.log_artifacts(version.run_id, str(files))
+            self.client.update_model_version(self.name, version.number, description)
+
+    def set_tags(self, number: str, tags: Mapping[str, str]) -> None:
+        with self.errors("write to"):
             for key, value in tags.items():
                 self.client.set_model_version_tag(self.name, number, key, value)
-            if description is not None:
-                self.client.update_model_version(self.name, number, description)
 
     def promote(
         self,
@@ -239,15 +232,14 @@ class Registry:
         """Make version `number` the champion instead of `over` (None: there is none), or raise
         `ChampionMovedError` when `over` is not the champion any more.
 
-        `tags` say who, when and why. `before` are the champions that a rollback goes back to;
-        unless given, those before `over`, and `over`. The alias moves last, in one write, so that
-        whenever this is killed, the champion is whole.
+        `tags` say who, when and why; `before` are the champions that a rollback goes back to, by
+        default those before `over`, and `over`. The alias moves last, in one write.
         """
         if before is None:
             before = [*over.before, over.number] if over else []
         with self._claim(number, over.number if over else None):
-            self.annotate(number, {**tags, BEFORE: " ".join(before)})
-            with self._errors("write to"):
+            self.set_tags(number, {**tags, BEFORE: " ".join(before)})
+            with self.errors("write to"):
                 self.client.set_registered_model_alias(self.name, CHAMPION, number)
         if (now := self._aliases().get(CHAMPION)) != number:
             raise ChampionMovedError(f"version {now} became the champion at the same time")
@@ -263,10 +255,15 @@ class Registry:
         """
         seen: dict[tuple[str, str], float] = {}
         while True:
-            self.annotate(number, {CLAIM: f"{time.time():.6f}"})
+            self.set_tags(number, {CLAIM: f"{time.time():.6f}"})
             try:
+                with self.errors("read"):
+                    claims = [
+                        (str(each.version), each.tags[CLAIM])
+                        for each in self._search()
+                        if CLAIM in each.tags and str(each.version) != number
+                    ]
                 now = time.monotonic()
-                claims = [claim for claim in self._claims() if claim[0] != number]
                 seen = {claim: seen.get(claim, now) for claim in claims}
                 if (champion := self._aliases().get(CHAMPION)) != over:
                     was = f"it was version {over}" if over else "there was none"
@@ -280,21 +277,6 @@ class Registry:
                 self._withdraw(number)
             time.sleep(random.uniform(0.1, 1))  # two that take turns must not keep step
 
-    def _claims(self) -> list[tuple[str, str]]:
-        """The versions that are to become the champion, each with what its claim says."""
-        with self._errors("read"):
-            marked = [each for each in self._search() if CLAIM in each.tags]
-        return [(str(each.version), each.tags[CLAIM]) for each in marked]
-
     def _withdraw(self, number: str) -> None:
-        with self._errors("write to"):
+        with self.errors("write to"):
             self.client.delete_model_version_tag(self.name, number, CLAIM)
-
-    def _experiment(self) -> str:
-        experiment = self.client.get_experiment_by_name(self.name)
-        if experiment:
-            return str(experiment.experiment_id)
-        return str(self.client.create_experiment(self.name, self.artifact_location))
-
-    def _errors(self, action: str) -> AbstractContextManager[None]:
-        return errors(action, self.uri)

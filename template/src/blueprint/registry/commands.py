@@ -51,15 +51,10 @@ def report(version: Version = None) -> None:
     """Open the newest evaluation's page, or a version's card, and print where it is."""
     import webbrowser
 
-    if version:
-        from .. import settings
-        from . import models
+    from .. import settings
+    from . import models
 
-        page = models.card(settings.load(), version)
-    else:
-        from ..targets import runs
-
-        page = runs.copy_report()
+    page = models.card(settings.load(), version) if version else models.newest_report()
     print(page)
     if sys.stdout.isatty():
         webbrowser.open(page.resolve().as_uri())
@@ -69,9 +64,9 @@ def report(version: Version = None) -> None:
 def ui(port: Annotated[int, typer.Option(help="to listen on")] = 5000) -> None:
     """Open MLflow on this project's runs and models, or say where its tracking server is."""
     from .. import settings
-    from ..targets import ui
+    from .ui import show
 
-    ui.show(settings.load().registry.tracking_uri, port)
+    show(settings.load().registry.tracking_uri, port)
 
 
 def checks() -> list[Check]:

@@ -12,37 +12,33 @@ from .. import settings
 from ..errors import UserError
 from ..settings import Settings
 from . import store
-
-QUICK = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+from .check import soon
 
 
 def difference(loaded: Settings) -> str | None:
-    """What tells the model in service from the registry's champion, and what to run; None when
-    nothing does, or when there is no store. Raises RegistryError, StoreError.
+    """How the model in service differs from the registry's champion, and what to run; None when
+    it does not, or when there is no store. Raises RegistryError, StoreError.
     """
-    folder, name = loaded.serving.store, loaded.registry.name
+    folder, name, uri = loaded.serving.store, loaded.registry.name, loaded.registry.tracking_uri
     if folder is None:
         return None
-    deployed = store.current(folder, name)
-    database = loaded.registry.tracking_uri.removeprefix("sqlite:///")
-    champion = None
-    if database == loaded.registry.tracking_uri or Path(database).exists():  # or it would be made
-        from .client import attended  # it takes a second
+    deployed, champion = store.current(folder, name), None
+    if not uri.startswith("sqlite:///") or Path(uri[len("sqlite:///") :]).exists():  # or it is made
+        from .client import connect  # it imports MLflow, which takes seconds
 
-        champion = attended(**loaded.registry.model_dump()).champion()
+        with soon():
+            champion = connect(loaded.registry).champion()
     if champion is None:
         if deployed is None:
             return f"no model of {name} is in service: `make run` trains and deploys one"
-        return (
-            f"version {deployed.version} of {name} is in service, and the registry has no champion "
-            "(registry.tracking_uri): `make run`, or correct the address"
-        )
+        problem = "the registry has no champion (registry.tracking_uri): `make run`, or correct the"
+        return f"version {deployed.version} of {name} is in service, and {problem} address"
     fix = f"`make promote VERSION={champion.number}` puts it in service"
     if deployed is None:
         return f"version {champion.number} of {name}, the champion, is not in {folder} yet: {fix}"
     if deployed.version != champion.number:
-        served = f"version {deployed.version} of {name} is in service"
-        return f"{served}, and version {champion.number} is the champion: {fix}"
+        problem = f"version {champion.number} is the champion: {fix}"
+        return f"version {deployed.version} of {name} is in service, and {problem}"
     if deployed.differs(champion.tags):
         served = f"what is in service as version {deployed.version} of {name} is another model"
         return f"{served} than the registry's (their SHA-256 differ): {fix}"
@@ -57,12 +53,11 @@ def compared(loaded: Settings, overrides: Sequence[str]) -> Iterator[None]:
     folder, name = loaded.serving.store, loaded.registry.name
     if folder and store.current(folder, name) is None:
         try:
-            found = difference(loaded)
+            problem = difference(loaded)
         except UserError as error:
-            found = f"no model of {name} is in {folder}: {error}"
-        raise UserError(found)
-    command = [sys.executable, "-m", __name__, *overrides]
-    process = subprocess.Popen(command, env={**QUICK, **os.environ})
+            problem = f"no model of {name} is in {folder}: {error}"
+        raise UserError(problem)
+    process = subprocess.Popen([sys.executable, "-m", __name__, *overrides])
     try:
         yield
     finally:
@@ -70,16 +65,12 @@ def compared(loaded: Settings, overrides: Sequence[str]) -> Iterator[None]:
         process.wait()
 
 
-def _warn(overrides: Sequence[str]) -> None:
+if __name__ == "__main__":
     os.nice(10)  # the server starts meanwhile
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        found = difference(settings.load(overrides=overrides))
+        warning = difference(settings.load(overrides=sys.argv[1:]))
     except UserError as error:
-        found = f"what is in service could not be compared with the registry: {error}"
-    if found:
-        print(f"warning: {found}", file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    _warn(sys.argv[1:])
+        warning = f"what is in service could not be compared with the registry: {error}"
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr, flush=True)

@@ -1,24 +1,26 @@
 """Make an evaluated model a version with its card, and the champion when it was accepted."""
 
+import json
+import platform
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import sbom
 from ..data import Dataset, as_instance
-from ..evaluation.report import Evidence, write_card
-from ..export.training import Training
+from ..evaluation.report import Card, write_card
+from ..export.record import Training
 from ..model import Model
 from .client import ChampionMovedError, Registry, Version
 from .store import FILES_TAG, MODEL_TAG, exported
 
-# What of the verdict's facts a version is found by, beside its run.
+# The facts of a verdict that become tags of the version, to find it by.
 LINEAGE = ("data.source", "data.train_hash", "data.test_hash", "git.commit", "pipeline.run")
 
 
@@ -42,48 +44,40 @@ def register(
 ) -> Registered:
     """Register the model of an MLflow run, and promote it when `verdict` accepted it.
 
-    `verdict` is the content of verdict.json, `lock` the SHA-256 of uv.lock. A champion that is not
-    the one it was judged against turns it into a rejection. A model whose file the champion already
-    has stays that version.
+    `verdict` is the content of verdict.json, `lock` the SHA-256 of uv.lock. When the champion is no
+    longer the one that the model was compared with, the model is rejected. A model whose files the
+    champion already has stays that version.
     """
-    champion = registry.champion()
+    champion, files = registry.champion(), exported(model_path)
     facts, accepted = verdict["facts"], verdict["accepted"]
-    files = exported(model_path)
     if champion and MODEL_TAG in champion.tags and not files.differs(champion.tags):
         line = f"{registry.name} version {champion.number}, the champion, is this very model"
         return Registered(champion.number, accepted, line)
-    tags = {key: facts[key] for key in LINEAGE if key in facts} | {
-        "environment.lock": lock,
-        MODEL_TAG: facts[MODEL_TAG],
-        FILES_TAG: files.sha256,
-        **_outcome(verdict),
-    }
-    version = registry.register(run_id, tags)
-    record = partial(_write_card, registry, version, Path(model_path), Dataset(test_path))
-    record(verdict=verdict, lock=lock)
+    lineage = {key: facts[key] for key in LINEAGE if key in facts}
+    hashes = {MODEL_TAG: facts[MODEL_TAG], FILES_TAG: files.sha256, "environment.lock": lock}
+    version = registry.register(run_id, lineage | hashes | _outcome(verdict))
+    paths = Path(model_path), Dataset(test_path)
+    _write_card(registry, version, *paths, verdict, lock)
     name = f"{registry.name} version {version.number}"
     if not accepted:
         stays = f"; version {champion.number} stays the champion" if champion else ""
         return Registered(version.number, False, f"{name} is registered, as rejected{stays}")
-    judged = verdict["champion"]["version"] if verdict["champion"] else None
+    compared = verdict["champion"] and registry.version(verdict["champion"]["version"])
     by = f"pipeline run {facts.get('pipeline.run', 'unknown')}"
+    tags = promotion_tags(by, "accepted by the gate")
     try:
-        registry.promote(
-            version.number,
-            over=registry.version(judged) if judged else None,
-            tags=promotion_tags(by, "accepted by the gate"),
-        )
+        registry.promote(version.number, over=compared, tags=tags)
     except ChampionMovedError as error:
-        reason = f"the champion changed while this model was judged ({error}): run again"
+        reason = f"the champion changed while this model was evaluated ({error}): run again"
         rejection = {**verdict, "accepted": False, "reason": reason}
-        registry.annotate(version.number, _outcome(rejection))
-        record(verdict=rejection, lock=lock)
+        registry.set_tags(version.number, _outcome(rejection))
+        _write_card(registry, version, *paths, rejection, lock)
         return Registered(version.number, False, f"{name} is rejected: {reason}")
     return Registered(version.number, True, f"{name} is the champion")
 
 
 def promotion_tags(by: str, reason: str, *, forced: bool = False) -> dict[str, str]:
-    """What a version's tags say of how it became the champion."""
+    """The tags that say how a version became the champion."""
     return {
         "promoted.at": datetime.now(UTC).isoformat(timespec="seconds"),
         "promoted.by": by,
@@ -93,10 +87,8 @@ def promotion_tags(by: str, reason: str, *, forced: bool = False) -> dict[str, s
 
 
 def _outcome(verdict: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        "verdict": "accepted" if verdict["accepted"] else "rejected",
-        "verdict.reason": verdict["reason"],
-    }
+    word = "accepted" if verdict["accepted"] else "rejected"
+    return {"verdict": word, "verdict.reason": verdict["reason"]}
 
 
 def _write_card(
@@ -104,7 +96,6 @@ def _write_card(
     version: Version,
     model_path: Path,
     test: Dataset,
-    *,
     verdict: Mapping[str, Any],
     lock: str,
 ) -> None:
@@ -112,9 +103,8 @@ def _write_card(
     model = Model(model_path)
     request, answer = _example(model, test)
     size = sum(file.stat().st_size for file in model_path.rglob("*") if file.is_file())
-    with tempfile.TemporaryDirectory() as drawn, tempfile.TemporaryDirectory() as written:
-        pictures = registry.files(version.run_id, Path(drawn), [".png"])
-        evidence = Evidence(
+    with tempfile.TemporaryDirectory() as written:
+        card = Card(
             name=registry.name,
             version=version,
             verdict=verdict,
@@ -124,21 +114,39 @@ def _write_card(
             request=request,
             answer=answer,
             lock=lock,
-            picture=pictures[0] if pictures else None,
         )
-        short = write_card(Path(written), evidence)
-        packages = sbom.installed(registry.name, version.number)
-        (Path(written) / sbom.FILE).write_text(packages)
-        registry.log_files(version.run_id, Path(written))
-    registry.annotate(version.number, {}, description=short)
+        short = write_card(Path(written), card)
+        packages = sbom(registry.name, version.number)
+        (Path(written) / "sbom.cdx.json").write_text(json.dumps(packages, indent=1) + "\n")
+        registry.describe(version, Path(written), short)
 
 
 def _example(model: Model, test: Dataset) -> tuple[dict[str, Any], list[Any]]:
     """A request with the first row of the test set, and the model's predictions for it."""
-    row = test.scan().head(1).collect()
-    inputs = {name: row[name].to_numpy() for name in test.schema.features}
+    features = test.schema.features
+    rows = test.scan().select(*features).head(1).collect()
     instances = [
-        as_instance({name: values[place] for name, values in inputs.items()}, test.schema.features)
-        for place in range(len(row))
+        as_instance({name: rows[name].to_numpy()[i] for name in features}, features)
+        for i in range(len(rows))
     ]
-    return {"instances": instances}, np.round(model.predict(inputs).astype(float), 4).tolist()
+    predictions = model.predict({name: rows[name].to_numpy() for name in features})
+    return {"instances": instances}, np.round(predictions.astype(float), 4).tolist()
+
+
+def sbom(name: str, version: str) -> dict[str, Any]:
+    """The packages that are installed here, as CycloneDX 1.5 (https://cyclonedx.org/docs/1.5/json).
+
+    They made the model. `uv export` says the same of a lock, but the pipeline's image has neither
+    uv nor uv.lock; `make images` uses it for what is in an image.
+    """
+    packages = {re.sub(r"[-_.]+", "-", each.name).lower(): each.version for each in distributions()}
+    components: list[dict[str, str]] = [
+        {"type": "platform", "name": "python", "version": platform.python_version()}
+    ]
+    for package, release in sorted(packages.items()):
+        purl = f"pkg:pypi/{package}@{release}"
+        about = {"name": package, "version": release, "bom-ref": purl, "purl": purl}
+        components.append({"type": "library", **about})
+    model = {"type": "machine-learning-model", "name": name, "version": version}
+    header = {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1}
+    return {**header, "metadata": {"component": model}, "components": components}

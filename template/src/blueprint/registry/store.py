@@ -3,9 +3,9 @@
 `<model name>/<version>-<first 12 of its hash>/` holds an exported model, and the pointer
 `<model name>/current.json`, {"version": "3", "sha256": "…"}, names the one in service. The hash is
 that of all files, the model's `digest`. Both appear by a rename: nobody reads half of either.
+A server imports this module, so it needs no more than `model.py` does.
 """
 
-import json
 import os
 import re
 import shutil
@@ -14,6 +14,9 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, Field, ValidationError
 
 from ..errors import UserError
 from ..model import SIGNATURE_FILE, ModelError, Signature, digest
@@ -25,6 +28,13 @@ FILES_TAG, MODEL_TAG = "model.files_sha256", "model.sha256"
 
 class StoreError(UserError):
     """A store that cannot be read or written, or files that are not those of their version."""
+
+
+class Pointer(BaseModel):
+    """The content of `current.json`."""
+
+    version: Annotated[str, Field(pattern="^[0-9]+$")]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True)
@@ -39,13 +49,13 @@ class Deployed:
 
     def verify(self) -> None:
         """Raise a StoreError unless the files are those that were deployed."""
-        repair = f"`make promote VERSION={self.version}` writes version {self.version} anew"
+        repair = f"`make promote VERSION={self.version}` writes version {self.version} again"
         try:
-            found = digest(self.folder)
+            same = digest(self.folder) == self.sha256
         except OSError as error:
             text = f"{self.folder}: cannot be read ({error.strerror}): {repair}"
             raise StoreError(text) from error
-        if found != self.sha256:
+        if not same:
             raise StoreError(f"{self.folder}: is damaged (its SHA-256 differs): {repair}")
 
     def differs(self, tags: Mapping[str, str]) -> bool:
@@ -72,33 +82,31 @@ def check_registered(model: str | Path, version: str, tags: Mapping[str, str]) -
         tag = FILES_TAG if FILES_TAG in tags else MODEL_TAG
         raise StoreError(
             f"the files of version {version} are not those that were registered (their SHA-256 "
-            f"differs from the version's tag {tag}): restore them, or `make run` registers anew"
+            f"differs from the version's tag {tag}): restore them, or `make run` registers again"
         )
 
 
 def current(store: str | Path, name: str) -> Deployed | None:
     """The version of that model that is in service, or None before the first one.
 
-    Raises StoreError for a pointer that is none; it is not waited for, whatever it is.
+    Raises StoreError for a pointer that cannot be read; a pipe in its place does not block.
     """
     path = _home(store, name) / POINTER
+    repair = "`make promote VERSION=n` writes it again"
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            text = f"{path}: is no regular file: `make promote VERSION=n` writes it anew"
-            raise StoreError(text)
-        fields = json.loads(path.read_bytes())
-        version, sha256 = fields["version"], fields["sha256"]
-        if not (version.isdecimal() and re.fullmatch("[0-9a-f]{64}", sha256)):
-            raise ValueError
+            raise StoreError(f"{path}: is no regular file: {repair}")
+        pointer = Pointer.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror})") from error
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        text = f'{path}: expected {{"version": "3", "sha256": "…"}}: `make promote VERSION=n`'
-        raise StoreError(f"{text} writes it anew") from error
-    return Deployed(version, sha256, _folder(path.parent, version, sha256), status.st_mtime_ns)
+    except ValidationError as error:
+        text = f'{path}: expected {{"version": "3", "sha256": "…"}}: {repair}'
+        raise StoreError(text) from error
+    folder = _folder(path.parent, pointer.version, pointer.sha256)
+    return Deployed(pointer.version, pointer.sha256, folder, status.st_mtime_ns)
 
 
 def find(store: str | Path, name: str, version: str) -> Path | None:
@@ -117,14 +125,14 @@ def deploy(model: str | Path, version: str, store: str | Path, name: str) -> Dep
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as new:
-            if not _whole(deployed):
+            if not deployed.folder.is_dir() or digest(deployed.folder) != sha256:
                 staged = Path(shutil.copytree(model, Path(new) / "model"))
                 if deployed.folder.exists():
                     deployed.folder.replace(Path(new) / "damaged")
                 staged.replace(deployed.folder)
             os.utime(deployed.folder)  # its age is what is pruned by
             pointer = Path(new) / POINTER
-            pointer.write_text(json.dumps({"version": version, "sha256": sha256}) + "\n")
+            pointer.write_text(Pointer(version=version, sha256=sha256).model_dump_json() + "\n")
             if (home / POINTER).is_dir():
                 (home / POINTER).replace(Path(new) / "no pointer")
             pointer.replace(home / POINTER)
@@ -150,14 +158,6 @@ def _folder(home: Path, version: str, sha256: str) -> Path:
 
 def _age(folder: Path) -> int:
     return folder.stat().st_mtime_ns
-
-
-def _whole(deployed: Deployed) -> bool:
-    try:
-        deployed.verify()
-    except StoreError:
-        return False
-    return True
 
 
 def _remove_nameless(store: Path) -> None:

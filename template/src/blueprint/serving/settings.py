@@ -1,21 +1,23 @@
 """The section `serving`: what answers requests."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ..settings import Section, SettingsError
 
 
-class Batching(Section):
-    """Requests that wait for each other, to be predicted together; off while `wait_ms` is 0.
-
-    None waits longer than `wait_ms`, and no batch has more than `max_rows` rows.
-    """
-
-    wait_ms: Annotated[float, Field(ge=0, le=1000)] = 0
-    max_rows: Annotated[int, Field(ge=1)] = 64
+def _batching(value: Any) -> Any:
+    """The section as batching.py declares it, in a project that has that."""
+    try:
+        from .batching import Batching
+    except ModuleNotFoundError:
+        raise ValueError(
+            'this server does not batch requests: `make upgrade ARGS="serving_extras=batching"` '
+            "brings that (where platform is not local)"
+        ) from None
+    return Batching.model_validate(value)
 
 
 class Serving(Section):
@@ -41,7 +43,7 @@ class Serving(Section):
     max_connections: Annotated[int, Field(ge=1)] = 1000
     keep_alive_seconds: Annotated[int, Field(ge=1)] = 75  # proxies keep theirs for 60
     poll_seconds: Annotated[float, Field(gt=0)] = 0.5  # until a deployment is seen
-    batching: Batching = Batching()
+    batching: Annotated[Any, BeforeValidator(_batching)] = None
     log_requests: bool = False
 
     def folder(self) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..errors import UserError
 
-PACKAGE = Path(__file__).parents[1]
+PLUMBING = Path(__file__).parents[1]
 DYNAMIC = re.compile(rb"\b(import_module|__import__|runpy|pkgutil|spec_from_file_location|exec)\b")
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib")}
@@ -23,25 +23,24 @@ Names = tuple[str, ...]
 Module = tuple[Path, Names]  # a file, and the package it lies in
 
 
-def fingerprint(*sources: str, package: Path = PACKAGE) -> str:
+def fingerprint(*sources: str) -> str:
     """A hash of the code that components with these texts run, and of the packages in uv.lock.
 
     Raises `UserError` for a module that is no Python.
     """
     digest = hashlib.sha256()
-    for path in [*sorted(files(*sources, package=package)), Path("uv.lock")]:
+    for path in [*sorted(files(*sources)), Path("uv.lock")]:
         if path.is_file():
-            own = path.is_relative_to(package)
-            digest.update(f"{path.relative_to(package) if own else path.name} ".encode())
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+            home = next((each for each in path.parents if not _is_package(each)), path.parent)
+            digest.update(f"{path.relative_to(home)} ".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]
 
 
-def files(*sources: str, package: Path = PACKAGE) -> set[Path]:
+def files(*sources: str) -> set[Path]:
     """The modules that texts of Python import, also through each other, and what these may read."""
     names = {name for text in sources for name in _imports(Path("a component"), text.encode(), ())}
-    waiting = [module for name in names for module in _modules(name, package)]
+    waiting = [module for name in names for module in _modules(name)]
     found: set[Path] = set()
     while waiting:
         path, home = waiting.pop()
@@ -50,16 +49,11 @@ def files(*sources: str, package: Path = PACKAGE) -> set[Path]:
         found.add(path)
         text = path.read_bytes()
         more = _imports(path, text, home) - names
-        waiting += (module for name in more for module in _modules(name, package))
+        waiting += (module for name in more for module in _modules(name))
         names |= more
         if DYNAMIC.search(text):
-            # In the plumbing, what lies beside it; elsewhere any module of its package.
-            root = path.parents[max(len(home) - 1, 0)]
-            waiting += _all(path.parent if path.is_relative_to(package) else root)
-    beside = {path.parent for path in found if path.name == "__init__.py"}
-    folders = {package, *(path for path in beside if not path.is_relative_to(package))}
-    data = (path for folder in folders for path in _data(folder))
-    return found | {path for path in data if _may_read(found, path, package)}
+            waiting += _reachable(path, home)
+    return found.union(*(_data(folder) for folder in {_root(path) for path in found} if folder))
 
 
 @cache
@@ -84,19 +78,19 @@ def _imports(path: Path, text: bytes, home: Names) -> set[Names]:
     return found
 
 
-def _modules(name: Names, package: Path) -> Iterator[Module]:
+def _modules(name: Names) -> Iterator[Module]:
     """The modules that importing `name` runs, without installed ones and Python's own.
 
     The last part of a name may be anything that a module holds.
     """
-    folder = package.parent if name[0] == package.name else _home(name[0])
+    folder = _home(name[0])
     for end, part in enumerate(name if folder else (), start=1):
         assert folder is not None
         if part == "*":
             yield from ((path, name[: end - 1]) for path in folder.glob("*.py"))
         elif (folder / part).is_dir():
             folder /= part
-            if (folder / "__init__.py").is_file():
+            if _is_package(folder):
                 yield folder / "__init__.py", name[:end]
         else:
             if (folder / f"{part}.py").is_file():
@@ -106,7 +100,7 @@ def _modules(name: Names, package: Path) -> Iterator[Module]:
 
 @cache
 def _home(name: str) -> Path | None:
-    """The folder of a module beside the package, or of one that is installed as its source is."""
+    """The folder of a module of this project, or of one that is installed as its source is."""
     try:
         spec = find_spec(name)
     except (ImportError, ValueError):
@@ -119,27 +113,42 @@ def _home(name: str) -> Path | None:
     return path.parents[1] if path.name == "__init__.py" else path.parent
 
 
-def _all(folder: Path) -> Iterator[Module]:
-    root = folder
-    while (root / "__init__.py").is_file():
-        root = root.parent
-    for path in folder.rglob("*.py"):
-        yield path, path.parent.relative_to(root).parts
+def _reachable(path: Path, home: Names) -> Iterator[Module]:
+    """What a module with an import by a computed name may import: any module of its package.
+
+    The plumbing's import what lies beside them, but for those at its top: they look for settings
+    and commands, of which steps name those that they need.
+    """
+    if path.parent == PLUMBING:
+        return
+    folder = path.parent if path.is_relative_to(PLUMBING) else path.parents[max(len(home) - 1, 0)]
+    for each in folder.rglob("*.py"):
+        below = each.parent.relative_to(folder).parts
+        yield each, (*home[: len(home) if folder == path.parent else 1], *below)
 
 
-def _data(folder: Path) -> Iterator[Path]:
-    """The files of a package that are no Python."""
-    for path in folder.rglob("*"):
-        parts = path.relative_to(folder).parts
-        hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
-        if path.suffix not in (".py", ".pyc") and not hidden and path.is_file():
-            yield path
+def _is_package(folder: Path) -> bool:
+    return (folder / "__init__.py").is_file()
 
 
-def _may_read(found: set[Path], path: Path, package: Path) -> bool:
-    """Whether one of the modules found may read a file: it lies beside one, or in a folder without
-    modules below one; what is no plumbing is read together."""
-    if not path.is_relative_to(package):
-        return True
-    home = next(folder for folder in path.parents if any(folder.glob("*.py")))
-    return any(module.parent == home for module in found)
+def _root(path: Path) -> Path | None:
+    """The folder whose files a module may read: its own in the plumbing, else its package's."""
+    if path.is_relative_to(PLUMBING):
+        return path.parent
+    packages = [each for each in path.parents if _is_package(each)]
+    return packages[-1] if packages else None
+
+
+def _data(folder: Path) -> set[Path]:
+    """The files in a folder that are no Python, and in those below it that hold no modules; in a
+    package of an owner in all below it."""
+    found: set[Path] = set()
+    for path in folder.iterdir():
+        if path.name.startswith((".", "__pycache__")):
+            continue
+        if path.is_dir():
+            own = not path.is_relative_to(PLUMBING)
+            found |= _data(path) if own or not any(path.glob("*.py")) else set()
+        elif path.suffix not in (".py", ".pyc"):
+            found.add(path)
+    return found

@@ -1,6 +1,5 @@
 """The commands that run the pipeline and build images: `make run`, `make debug`, `make images`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,8 +23,6 @@ def run(
     loaded = settings.load(overrides=overrides or ())
     if runner not in local.RUNNERS:
         raise UserError(f"--runner {runner}: expected {' or '.join(local.RUNNERS)}")
-    if runner == "subprocess":
-        local.warm_up()
     local.run(loaded, cache=cache, runner=runner)
 
 
@@ -36,25 +33,6 @@ def debug(overrides: Overrides = None) -> None:
     from . import debugger
 
     debugger.run(settings.load(overrides=overrides or ()))
-
-
-@app.command("compile")
-def compile_(
-    overrides: Overrides = None,
-    output: Annotated[Path, typer.Option(help="where to write")] = Path("build/training.yaml"),
-) -> None:
-    """Compile each pipeline to a file that Kubeflow Pipelines takes."""
-    from .. import settings
-    from . import images
-    from .compile import compile_batch, compile_pipeline
-
-    loaded = settings.load(overrides=overrides or ())
-    image = images.pipeline_image(loaded)
-    compile_pipeline(loaded, output, image)
-    print(output)
-    scoring = output.with_name("batch_prediction.yaml")
-    compile_batch(loaded, scoring, image)
-    print(scoring)
 
 
 @app.command("images")
@@ -75,24 +53,6 @@ def push(
     from . import images
 
     images.push(settings.load(), registry)
-
-
-@app.command("stack")
-def start_stack(arguments: Engine = None) -> None:
-    """Start MLflow, its database and object store, and the model server, in containers."""
-    from .. import settings
-    from . import stack
-
-    stack.up(settings.load("stack"), arguments or ())
-
-
-@app.command()
-def stack_down(arguments: Engine = None) -> None:
-    """Stop what `stack` started; the data stays (--volumes deletes it too)."""
-    from .. import settings
-    from . import stack
-
-    stack.down(settings.load("stack"), arguments or ())
 
 
 def checks() -> list[Check]:

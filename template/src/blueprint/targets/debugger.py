@@ -1,36 +1,62 @@
-"""The pipeline's first three steps as plain calls in this process, for a debugger."""
+"""`make debug`: the pipeline's graph with every step called in this process, for a debugger."""
 
+import json
+import logging
+import os
 import pdb
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
-from kfp import dsl
+from kfp import local
+from kfp.dsl.executor import Executor
 
 from .. import pipelines
+from ..errors import UserError
 from ..registry import check as registry_check
+from ..runs import RUNS
 from ..settings import Settings
-from . import preflight
-from .compile import parameters
-from .local import RUNS, revision
+from . import facts, graph, preflight
+from .graph import FUNCTION
+from .processes import QUIET, started_by
+
+# These change the registry or what is in service, which no look at a model may do.
+LEFT_OUT = ("register_model", "deploy_model")
 
 
 def run(settings: Settings) -> None:
-    """Load, train and evaluate without KFP, cache or registration; an error opens pdb there.
+    """Call each step but registration and deployment, without cache; an error opens pdb there.
 
     `make report` shows the evaluation, as that of a run.
     """
     preflight.check(settings)
     registry_check.check(**settings.registry.model_dump())
-    kept = RUNS / "debug" / "evaluate-model"
-    with tempfile.TemporaryDirectory() as directory, stopping():
-        call_steps(settings, Path(directory))
-        kept.mkdir(parents=True, exist_ok=True)
-        for name in ("verdict.json", "report.html"):
-            shutil.copyfile(Path(directory) / name, kept / Path(name).stem)
+    os.environ.update(QUIET)
+    configured = graph.configure(settings, "local/python")
+    arguments = graph.arguments(settings, facts.of_run(settings))
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(RUNS))
+    logging.disable(logging.INFO)  # KFP's own messages
+    with stopping(), started_by(call, announce=False):
+        configured.pipeline(**arguments)
+
+
+def call(command: list[str], variables: dict[str, str] | None = None) -> int:
+    """Call the function of a step's command as KFP's executor does, with its artifacts."""
+    options = dict(pairwise(command))
+    name, given = options[FUNCTION], json.loads(options["--executor_input"])
+    if name in LEFT_OUT:
+        print(f"[{name}] left out: `make run` does it")
+        output = Path(given["outputs"]["outputFile"])
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps({"parameterValues": {"Output": "none"}}))
+        return 0
+    if name not in pipelines.COMPONENTS:
+        raise UserError(f"{name}: make it a component by `blueprint.pipelines.component`")
+    os.environ.update(variables or {})
+    Executor(given, pipelines.COMPONENTS[name]).execute()
+    return 0
 
 
 @contextmanager
@@ -43,35 +69,3 @@ def stopping() -> Iterator[None]:
         if not sys.stdin.isatty():
             raise
         pdb.post_mortem(error.__traceback__)
-
-
-def call_steps(settings: Settings, directory: Path) -> bool:
-    """Call the functions behind the components one after another; returns the verdict."""
-    values = parameters(settings)
-    steps = pipelines.module("components")
-
-    def artifact(kind: type[dsl.Artifact], name: str) -> dsl.Artifact:
-        return kind(name=name, uri=str(directory / name))
-
-    names = ("train_data", "validation_data", "test_data")
-    data = {name: artifact(dsl.Dataset, name) for name in names}
-    sections = {key: values[key] for key in ("data", "registry")}
-    steps.load_data.python_func(**sections, snapshot="", **data)
-    model = artifact(dsl.Model, "model")
-    fitting = {name: data[name] for name in ("train_data", "validation_data")}
-    given = {"train": values["train"], "slices": values["slices"]}
-    steps.train_model.python_func(model=model, **given, **fitting)
-    accepted: bool = steps.evaluate_model.python_func(
-        model=model,
-        test_data=data["test_data"],
-        train_data=data["train_data"],
-        gate=values["gate"],
-        registry=values["registry"],
-        run="debug",
-        revision=revision(),
-        verdict=artifact(dsl.Artifact, "verdict.json"),
-        metrics=artifact(dsl.Metrics, "metrics"),
-        classes=artifact(dsl.ClassificationMetrics, "classes"),
-        report=artifact(dsl.HTML, "report.html"),
-    )
-    return accepted

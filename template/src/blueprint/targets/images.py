@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..settings import Settings
-from .local import fingerprint
+from .facts import fingerprint
 
 FILE = Path("build/images.json")
 KINDS = ("pipeline", "serving")

@@ -2,11 +2,11 @@
 
 import ast
 from collections.abc import Iterator
-from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 
 from .. import pipelines
+from ..evaluation.settings import problems as gate_problems
 from ..settings import Settings, SettingsError
 from . import code
 from .arguments import arguments
@@ -14,28 +14,10 @@ from .arguments import arguments
 
 def check(asked: Settings, *, here: bool = True) -> None:
     """Raise `SettingsError`, one line a mistake. `here` is a run with what is installed here."""
-    problems = [*_gate(asked), *_arguments(asked), *(_modules() if here else ())]
+    problems = [*gate_problems(asked.gate, asked.data.task), *_arguments(asked)]
+    problems += _modules() if here else ()
     if problems:
         raise SettingsError("\n".join(problems))
-
-
-def _gate(asked: Settings) -> Iterator[str]:
-    """Metrics that the task does not have, and slices of classes where there are none."""
-    from ..evaluation.metrics import classification, regression
-
-    task, gate = asked.data.task, asked.gate
-    numbers = task == "tabular-regression"
-    known = [*(regression.METRICS if numbers else classification.METRICS)]
-    named = {f"gate.floors.{name}": name for name in gate.floors}
-    named |= {"gate.champion.metric": gate.champion.metric}
-    named |= {f"gate.slices.floors.{name}": name for name in gate.slices.floors}
-    for key, name in named.items():
-        if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
-            yield f"{key} in config/: {task} has no metric {name!r}; {hint}"
-    if numbers and gate.slices.classes:
-        yield "gate.slices.classes in config/: a regression has no classes"
 
 
 def _arguments(asked: Settings) -> Iterator[str]:

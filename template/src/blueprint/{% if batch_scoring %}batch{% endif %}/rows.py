@@ -10,7 +10,6 @@ import polars as pl
 from ..data import DataError
 from ..data.rules import (
     DTYPES,
-    Column,
     Rule,
     convert,
     first_fault,
@@ -18,7 +17,8 @@ from ..data.rules import (
     list_columns,
     rules_of,
 )
-from ..data.sources import files
+from ..data.settings import Column
+from ..data.sources.files import tables
 from ..model import Signature, Tensor
 
 PREDICTION, PROBABILITY = "prediction", "probability"
@@ -44,8 +44,8 @@ class Rows:
     ) -> "Rows":
         """Raises `DataError` when nothing can be read or a column is not what the model takes."""
         options: dict[str, Any] = {"separator": separator, "null_values": null_values}
-        names = files.scan(path=path, **options).collect_schema().names()
-        frame = files.scan(path=path, **options, texts=names)
+        names = tables.scan(path=path, **options).collect_schema().names()
+        frame = tables.scan(path=path, **options, texts=names)
         schema = frame.collect_schema()
         try:
             rules = _rules(schema, signature)
@@ -61,7 +61,7 @@ class Rows:
         """
         flags = flag_rows(batch, self.rules)
         if not quarantine and (fault := first_fault(batch, flags, self.rules, before)):
-            raise DataError(f"files {self.path}: {fault[1]}")
+            raise DataError(f"files {self.path}: {fault}")
         reasons = {
             f"{rule.column}: {rule.reason}": int(flag.sum())
             for rule, flag in zip(self.rules, flags, strict=True)
@@ -71,7 +71,7 @@ class Rows:
 
     def explain(self, error: Exception) -> str:
         """What could not be read, in one line."""
-        text = files.explain(error, path=self.path, separator=self.separator)
+        text = tables.explain(error, path=self.path, separator=self.separator)
         return f"files {self.path}: {text}"
 
     def arrays(self, batch: pl.DataFrame) -> dict[str, np.ndarray]:
@@ -107,15 +107,14 @@ def _rules(schema: pl.Schema, signature: Signature) -> list[Rule]:
             f"no column {', '.join(map(repr, missing))}, which the model takes; "
             + list_columns(schema)
         )
-    rules = []
+    rules: list[Rule] = []
     for tensor in signature.inputs:
         kind = schema[tensor.name]
         shape = kind.shape if isinstance(kind, pl.Array) else ()
         if shape != tensor.shape or isinstance(kind, pl.List):
             raise DataError(f"column {tensor.name!r} is {kind}; the model takes {tensor}")
-        column = Column(dtype=tensor.dtype, nullable=tensor.nullable)
-        for reason, broken in rules_of(tensor.name, column, kind):
-            rules.append(Rule(tensor.name, reason, broken.fill_null(value=False)))
+        column = Column.model_validate({"dtype": tensor.dtype, "nullable": tensor.nullable})
+        rules += rules_of(tensor.name, column, kind)
         if shape:
             rules.append(Rule(tensor.name, "a missing or infinite number", _gap(tensor)))
     return rules

@@ -19,6 +19,10 @@ class Batch(Section):
     part_rows: Annotated[int, Field(ge=1)] = 100_000
     quarantine: bool = False
 
+    def resolved(self, settings: Any) -> "Batch":
+        """The section as a pipeline is given it, with what it leaves open."""
+        return scoring(settings)
+
 
 def scoring(settings: Any) -> Batch:
     """The section, what it leaves open taken from the source of the training data."""

@@ -39,9 +39,9 @@ def _model(settings: Settings, version: str | None) -> Iterator[tuple[Path, str]
     """The model's directory and version, for the length of a `with` block."""
     folder = settings.serving.store
     if version or folder is None:
-        from ..registry.client import attended  # it takes a second
+        from ..registry.client import connect  # it takes a second
 
-        registry = attended(**settings.registry.model_dump())
+        registry = connect(settings.registry)
         found = registry.version(version) if version else registry.champion()
         if found is None:
             raise BatchError(f"{registry.name} has no champion: VERSION=3 takes a version")

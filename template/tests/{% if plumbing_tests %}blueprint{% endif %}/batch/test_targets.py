@@ -22,7 +22,7 @@ from blueprint.targets.local import _step_environment
 
 
 @pytest.fixture
-def settings(load, rows, tmp_path, model_writer, crown):
+def settings(load, rows, tmp_path, model_writer, make_champion):
     """A project with version 1 as champion and in service, version 2 registered, and rows."""
     loaded = load()
     registry = Registry(**loaded.registry.model_dump())
@@ -32,7 +32,7 @@ def settings(load, rows, tmp_path, model_writer, crown):
             "a run", params={}, metrics={}, curves={}, tags={}, artifacts={"model": directory}
         )
         if weight == 0.1:
-            crown(registry, run_id)
+            make_champion(registry, run_id)
             store.deploy(directory, "1", loaded.serving.store, loaded.registry.name)
         else:
             registry.register(run_id, {})

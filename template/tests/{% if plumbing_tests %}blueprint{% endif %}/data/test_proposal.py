@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from blueprint.cli import app
 from blueprint.data import DataError
+from blueprint.data.columns.proposal import propose
 from blueprint.data.settings import Data
-from blueprint.data.sources import propose_columns, read
+from blueprint.data.sources import read
 
 FEW = {
     "age": [18, 30, 95],
@@ -49,7 +50,7 @@ def test_a_proposal_can_be_pasted(tmp_path, task, label):
         label = [0.5, 1.5, None]
     data = source(tmp_path / "rows.parquet", COLUMNS | {"label": label * 10}, task)
 
-    text, said = propose_columns(data)
+    text, said = propose(data)
 
     assert "#" not in text
     proposed = yaml.safe_load(text)["data"]["columns"]
@@ -73,7 +74,7 @@ def test_a_proposal_can_be_pasted(tmp_path, task, label):
 def test_many_values_are_no_list(tmp_path):
     rows = {"name": [f"n{n}" for n in range(50)], "label": range(50)}
 
-    text, _ = propose_columns(source(tmp_path / "rows.parquet", rows))
+    text, _ = propose(source(tmp_path / "rows.parquet", rows))
 
     columns = yaml.safe_load(text)["data"]["columns"]
     assert columns["name"] == {"dtype": "string"}
@@ -85,14 +86,14 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
     data = Data(task=TABLE, source="files", files={"path": str(tmp_path / "rows.csv")})
 
     with pytest.raises(DataError, match=r"rows.csv: row 2 has 3 values"):
-        propose_columns(data)
+        propose(data)
 
 
 def test_the_command_prints_yaml_alone(load, monkeypatch):
     load()
     monkeypatch.setenv("MLOPS_ENV", "test")
 
-    result = CliRunner().invoke(app, ["columns"])
+    result = CliRunner().invoke(app, ["columns", "data.source=sample"])
 
     assert result.exit_code == 0, result.output
     assert "label" in yaml.safe_load(result.stdout)["data"]["columns"]

@@ -93,7 +93,7 @@ def test_labels_are_indices_into_the_classes(tmp_path):
     ("rows", "message"),
     [
         ({"image": [], "label": []}, "'image': Null is no number, text or array"),
-        ({"x": np.zeros(0), "label": pl.Series([], dtype=pl.String)}, "no rows for the train set"),
+        ({"x": np.zeros(0), "label": pl.Series([], dtype=pl.String)}, "here: no rows"),
         ({"x": np.arange(99.0), "label": ["a"] * 99}, "every training row has the label 'a'"),
         (
             {"x": np.arange(99.0), "y": ["a"] * 99},
@@ -352,7 +352,7 @@ def test_numbers_split_as_days_do(tmp_path):
         (TIME | {"validation": 1, "test": 2}, {}, "'day': Date cannot be compared with 1"),
         (GROUP, {"customer": [[1], [2]]}, r"'customer': List\(Int64\) cannot decide on the split"),
         (TIME | {"test": "2030-01-01"}, {}, "no rows for the test set"),
-        (FRACTIONS, {}, "column 'day': Date is a date or time; steps/data.py can make a number"),
+        (FRACTIONS, {}, "column 'day': Date is a date or time; data.py can make a number"),
         (GROUP, {"x": [[1], [2]]}, r"'x': List\(Int64\) is no number, text or array"),
     ],
 )

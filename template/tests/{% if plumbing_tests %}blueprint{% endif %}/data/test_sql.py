@@ -12,17 +12,18 @@ from pathlib import Path
 import polars as pl
 import pytest
 from kfp import dsl
-from project import components
 
+from blueprint import pipelines
 from blueprint.data import DataError
 from blueprint.data.rules import DTYPES
 from blueprint.data.settings import Data
 from blueprint.data.sources import read, scan
-from blueprint.data.sources import sql as source
+from blueprint.data.sources.sql import reader as source
 from blueprint.logins import without_login
 from blueprint.settings import SettingsError
 from blueprint.targets.compile import compile_pipeline, parameters
 
+components = pipelines.module("components")
 OUTPUTS = ("train_data", "validation_data", "test_data")
 SECRET = "p/w%3Ahush"
 TASK = "tabular-classification"
@@ -321,6 +322,7 @@ def test_the_pipeline_s_first_step_reads_a_database(shop, load, artifacts, capsy
         f"data.task={TASK}",
         "data.source=sql",
         f"data.sql.url={url}",
+        "data.sql.table=null",
         "data.sql.query=SELECT age AS image, label FROM people",
         "data.columns.image.min=0",
         "data.columns.label.values=[a, b]",
@@ -338,13 +340,19 @@ def test_the_pipeline_s_first_step_reads_a_database(shop, load, artifacts, capsy
     assert artifacts["train_data"].metadata["source"] == f"sql {url}"
 
 
-def test_nothing_is_read_before_rows_are_wanted(shop):
+def test_a_database_is_asked_once(shop):
+    """Rows that change meanwhile are not seen by the second reading."""
     data = Data(task=TASK, source="sql", sql={"url": shop[0], "table": "people"})
 
-    checked, report = read(data)
+    checked, _ = read(data)
+    before = checked.collect()
+    shop[1]("UPDATE people SET label = NULL WHERE age = 30")
 
-    assert report.rows == 0
-    with pytest.raises(DataError, match=r"column 'label': missing"):
-        shop[1]("UPDATE people SET label = NULL WHERE age = 30")
-        read(data)[0].collect()
-    assert checked.collect_schema().names() == ["age", "height", "city", "label"]
+    assert checked.collect().equals(before)
+    assert before["label"].null_count() == 0
+    assert read(data)[0].collect()["label"].null_count() > 0
+
+
+def test_a_source_that_is_not_there_says_how_to_add_it():
+    with pytest.raises(ValueError, match=r"reads files, sample, sql; `make upgrade ARGS=data_so"):
+        Data(task=TASK, source="mongodb")

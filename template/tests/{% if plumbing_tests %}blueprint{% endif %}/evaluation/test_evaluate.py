@@ -16,7 +16,7 @@ from blueprint.data import Dataset, Feature, Schema
 from blueprint.evaluation import evaluate as module
 from blueprint.evaluation.evaluate import Evaluation, evaluate
 from blueprint.evaluation.settings import Budgets, Champion, Gate, Slices
-from blueprint.export.training import RECORD, Training
+from blueprint.export.record import RECORD, Training
 from blueprint.model import MODEL_FILE, SIGNATURE_FILE, Signature, Tensor, digest
 from blueprint.registry.client import Registry
 
@@ -136,7 +136,7 @@ def judge(tmp_path: Path, test_rows: Dataset, train_rows: Dataset, registry: Reg
 
 
 def test_a_regression_is_judged_recorded_and_shown(
-    tmp_path: Path, judge: Judge, registry: Registry, crown: Callable[[Registry, str], None]
+    tmp_path: Path, judge: Judge, registry: Registry, make_champion: Callable[[Registry, str], None]
 ) -> None:
     first = judge(export(tmp_path / "first", 2.1))
 
@@ -165,7 +165,7 @@ def test_a_regression_is_judged_recorded_and_shown(
     assert first.confusion() is None
     assert first.roc() is None
 
-    crown(registry, first.run_id)
+    make_champion(registry, first.run_id)
     better, worse = judge(export(tmp_path / "better", 2.0)), judge(export(tmp_path / "worse", 2.3))
 
     assert better.verdict.accepted
@@ -179,9 +179,9 @@ def test_a_regression_is_judged_recorded_and_shown(
 
 
 def test_a_champion_that_takes_other_rows_closes_the_gate(
-    tmp_path: Path, judge: Judge, registry: Registry, crown: Callable[[Registry, str], None]
+    tmp_path: Path, judge: Judge, registry: Registry, make_champion: Callable[[Registry, str], None]
 ) -> None:
-    crown(registry, judge(export(tmp_path / "first", 2.0, nullable=False)).run_id)
+    make_champion(registry, judge(export(tmp_path / "first", 2.0, nullable=False)).run_id)
 
     verdict = judge(export(tmp_path / "second", 2.0)).verdict
 

@@ -14,7 +14,7 @@ import pytest
 from blueprint.evaluation import METRICS, Predictions
 from blueprint.evaluation.report import write_picture, write_report
 from blueprint.evaluation.report.content import shorten
-from blueprint.export.training import Training
+from blueprint.export.record import Training
 
 VOID = {"br", "img", "link", "meta", "wbr"}
 PNG = b"\x89PNG\r\n\x1a\n"

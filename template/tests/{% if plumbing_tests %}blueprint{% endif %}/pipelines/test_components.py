@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from kfp import dsl
-from project import components
 
+from blueprint import pipelines
 from blueprint.data import Dataset
 from blueprint.data.sources import scan
 from blueprint.errors import UserError
@@ -15,6 +15,8 @@ from blueprint.model import Model, digest
 from blueprint.registry import store
 from blueprint.registry.client import Registry
 from blueprint.targets.compile import parameters
+
+components = pipelines.module("components")
 
 
 @pytest.fixture

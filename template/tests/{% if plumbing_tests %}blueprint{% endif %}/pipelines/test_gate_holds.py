@@ -11,15 +11,15 @@ import polars as pl
 import pytest
 from kfp import dsl
 from onnx import TensorProto, helper
-from project import components
 
-from blueprint import settings
-from blueprint.export.training import RECORD
-from blueprint.model import MODEL_FILE, ONNX_TYPES, SIGNATURE_FILE, ModelError, Signature, digest
+from blueprint import pipelines, settings
+from blueprint.export.record import RECORD
+from blueprint.model import DTYPES, MODEL_FILE, SIGNATURE_FILE, ModelError, Signature, digest
 from blueprint.registry import store
 from blueprint.registry.client import Registry
 from blueprint.targets.compile import parameters
 
+components = pipelines.module("components")
 SETS = ("train_data", "validation_data", "test_data")
 
 
@@ -149,7 +149,7 @@ def constant(signature: Signature) -> onnx.ModelProto:
     """A graph that takes what the signature says and gives every row the same: its first class."""
     types = {"string": TensorProto.STRING} | {
         name: helper.np_dtype_to_tensor_dtype(np.dtype(name))
-        for name in set(ONNX_TYPES.values()) - {"string"}
+        for name in set(DTYPES) - {"string"}
     }
     inputs = [
         helper.make_tensor_value_info(tensor.name, types[tensor.dtype], ["n", *tensor.shape])

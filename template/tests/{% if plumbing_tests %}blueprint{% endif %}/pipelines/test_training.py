@@ -39,7 +39,7 @@ def test_the_compiled_pipeline_is_the_golden_file(compiled, request):
     """`make test ARGS=--update-golden` accepts a change that you meant; then read the diff."""
     new = spec(compiled)
     del new["root"]["inputDefinitions"]  # what configuration gives is not the pipeline's form
-    if request.config.getoption("--update-golden"):
+    if request.config.getoption("--update-golden", False):
         GOLDEN.write_text(yaml.safe_dump(new, sort_keys=False))
     assert new == yaml.safe_load(GOLDEN.read_text())
 

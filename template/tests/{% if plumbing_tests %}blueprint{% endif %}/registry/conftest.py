@@ -1,4 +1,4 @@
-"""A real registry in SQLite, and judged models that take no training."""
+"""A real registry in SQLite, and evaluated models that take no training."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from blueprint.data import Feature, Schema
-from blueprint.export.training import RECORD, Training
+from blueprint.export.record import RECORD, Training
 from blueprint.model import MODEL_FILE, SIGNATURE_FILE, Signature, Tensor, digest
 from blueprint.registry.client import Registry
 from blueprint.registry.registration import Registered, register
@@ -23,7 +23,7 @@ LOCK = "f00d" * 16
 
 
 @dataclass
-class Judged:
+class Evaluated:
     """A model as evaluate_model leaves it: exported, measured, and recorded in an MLflow run."""
 
     model: Path
@@ -42,7 +42,7 @@ class Judged:
         )
 
 
-Judge = Callable[..., Judged]
+Evaluate = Callable[..., Evaluated]
 
 
 @pytest.fixture(scope="session")
@@ -59,10 +59,10 @@ def registry(server: Path, request: pytest.FixtureRequest) -> Registry:
 
 
 @pytest.fixture
-def judge(registry: Registry, tmp_path: Path) -> Judge:
-    """Make a model and judge it: judge(2.0, accepted=False) says 2 × age, and is rejected.
+def evaluate(registry: Registry, tmp_path: Path) -> Evaluate:
+    """Make a model and evaluate it: evaluate(2.0, accepted=False) says 2 × age, and is rejected.
 
-    It is judged against the champion of that moment. `more` is added to the verdict.
+    It is evaluated against the champion of that moment. `more` is added to the verdict.
     """
     test = tmp_path / "test rows"
     test.mkdir()
@@ -72,7 +72,7 @@ def judge(registry: Registry, tmp_path: Path) -> Judge:
         test / "schema.json"
     )
 
-    def make(slope: float, *, accepted: bool = True, **more: Any) -> Judged:
+    def make(slope: float, *, accepted: bool = True, **more: Any) -> Evaluated:
         model = export(tmp_path / f"model {slope}", slope)
         champion = registry.champion()
         rule = {"rule": "rmse ≤ 1 | 2", "passed": accepted, "detail": "0.5000"}
@@ -93,13 +93,13 @@ def judge(registry: Registry, tmp_path: Path) -> Judge:
             },
             **more,
         }
-        return Judged(model, test, verdict, log(registry, model, verdict, tmp_path))
+        return Evaluated(model, test, verdict, log(registry, model, verdict, tmp_path))
 
     return make
 
 
 def log(registry: Registry, model: Path, verdict: Mapping[str, Any], folder: Path) -> str:
-    """Record the judged model as evaluate_model does; return the run's id."""
+    """Record the evaluated model as evaluate_model does; return the run's id."""
     files = folder / "files"
     files.mkdir(exist_ok=True)
     Image.new("RGB", (2, 2)).save(files / "predictions.png")

@@ -20,15 +20,15 @@ def project(registry, folder):
     return settings.load("test", [f"registry.{key}={value}" for key, value in values.items()])
 
 
-def test_a_version_has_a_card_that_says_all_of_it(registry, judge, project):
+def test_a_version_has_a_card_that_says_all_of_it(registry, evaluate, project):
     more = {
         "confidence": 0.95,
         "intervals": {"rmse": [0.4, 0.6]},
         "slices": [{"name": "town=<b>Ulm", "rows": 7, "metrics": {"rmse": 0.75}}],
         "latency_ms": 0.25,
     }
-    judged = judge(1.0, **more)
-    judged.register(registry)
+    evaluated = evaluate(1.0, **more)
+    evaluated.register(registry)
 
     page = models.card(project, "1")
 
@@ -45,7 +45,7 @@ def test_a_version_has_a_card_that_says_all_of_it(registry, judge, project):
     versions = {each["name"]: each["version"] for each in bill["components"]}
     assert versions["onnxruntime"] == metadata.version("onnxruntime")
     text, markdown = page.read_text(), page.with_name("card.md").read_text()
-    for said in (
+    for words in (
         "Accepted",
         "Every rule passed",
         "0.4000 to 0.6000",
@@ -56,14 +56,14 @@ def test_a_version_has_a_card_that_says_all_of_it(registry, judge, project):
         "7e57",
         "abc1234-dirty",
         "f00d" * 16,
-        judged.run_id,
-        judged.verdict["facts"]["model.sha256"],
+        evaluated.run_id,
+        evaluated.verdict["facts"]["model.sha256"],
         "report.html",
         "town",
         "seed",
     ):
-        assert said in text, said
-        assert said in markdown, said
+        assert words in text, words
+        assert words in markdown, words
     assert "data:image/png;base64," in text
     assert "![Predictions](predictions.png)" in markdown
     assert "<b>" not in text
@@ -74,8 +74,8 @@ def test_a_version_has_a_card_that_says_all_of_it(registry, judge, project):
     assert not re.search(r"<script|https?://(?!127\.0\.0\.1)", text)
 
 
-def test_the_example_is_what_the_model_answers(registry, judge, project):
-    judge(2.0).register(registry)
+def test_the_example_is_what_the_model_answers(registry, evaluate, project):
+    evaluate(2.0).register(registry)
 
     page = models.card(project, "1")
 
@@ -89,8 +89,8 @@ def test_the_example_is_what_the_model_answers(registry, judge, project):
     assert json.loads(answer) == {"predictions": [83.0]}
 
 
-def test_the_short_card_is_the_description(registry, judge):
-    judge(1.0).register(registry)
+def test_the_short_card_is_the_description(registry, evaluate):
+    evaluate(1.0).register(registry)
 
     description = registry.client.get_model_version(registry.name, "1").description
 
@@ -110,16 +110,18 @@ def test_a_description_ends_with_a_whole_section():
     assert "Second" in render.to_short_markdown(sections, 1000, "More.")
 
 
-def test_a_summary_sets_a_model_beside_the_champion(registry, judge):
-    judge(1.0).register(registry)
-    judged = judge(1.5)
+def test_a_summary_sets_a_model_beside_the_champion(registry, evaluate):
+    evaluate(1.0).register(registry)
+    evaluated = evaluate(1.5)
 
-    text = summarize(judged.verdict)
+    text = summarize(evaluated.verdict)
 
-    assert text.startswith("## Accepted\n\n" if judged.verdict["accepted"] else "## Rejected\n\n")
+    assert text.startswith(
+        "## Accepted\n\n" if evaluated.verdict["accepted"] else "## Rejected\n\n"
+    )
     assert "| Metric | This model | Champion (version 1) |" in text
     assert "]( " not in text and "](report" not in text
-    assert judged.verdict["facts"]["git.commit"] in text
+    assert evaluated.verdict["facts"]["git.commit"] in text
 
 
 def test_a_fence_holds_what_looks_like_its_end():
@@ -129,9 +131,11 @@ def test_a_fence_holds_what_looks_like_its_end():
     assert "````\na\n```\nb\n````" in text
 
 
-def test_a_version_without_a_card_is_said(registry, judge, project):
-    judged = judge(1.0)
-    registry.register(judged.run_id, {})
+def test_a_version_without_a_card_is_said(registry, evaluate, project):
+    evaluated = evaluate(1.0)
+    registry.register(evaluated.run_id, {})
 
-    with pytest.raises(UserError, match=f"1 has no card; `make ui` shows its run {judged.run_id}"):
+    with pytest.raises(
+        UserError, match=f"1 has no card; `make ui` shows its run {evaluated.run_id}"
+    ):
         models.card(project, "1")

@@ -117,10 +117,10 @@ def test_a_database_that_cannot_be_used(database):
     assert "owner and permissions" in refused(uri)
 
 
-def test_what_was_deleted_in_mlflow(registry, judge):
+def test_what_was_deleted_in_mlflow(registry, evaluate):
     where = {"tracking_uri": registry.uri, "name": registry.name}
     assert check(**where).endswith("no champion yet")
-    judge(1.0).register(registry)
+    evaluate(1.0).register(registry)
     assert check(**where).endswith("version 1 is the champion")
     run = registry.client.get_run(registry.champion().run_id)
     stored = Path(run.info.artifact_uri.removeprefix("file://")) / "model"

@@ -27,9 +27,9 @@ def show(registry, folder, monkeypatch):
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_a_version_is_a_line_with_all_that_is_asked(width, show, registry, judge):
-    judge(1.0).register(registry)
-    judge(2.0, accepted=False).register(registry)
+def test_a_version_is_a_line_with_all_that_is_asked(width, show, registry, evaluate):
+    evaluate(1.0).register(registry)
+    evaluate(2.0, accepted=False).register(registry)
 
     text = show(width, "gate.champion.metric=rmse")
 
@@ -42,8 +42,8 @@ def test_a_version_is_a_line_with_all_that_is_asked(width, show, registry, judge
     assert "is not in .mlops/store yet: `make promote VERSION=1`" in " ".join(text.split())
 
 
-def test_a_narrow_terminal_leaves_metrics_out_and_no_version(show, registry, judge):
-    judge(1.0).register(registry)
+def test_a_narrow_terminal_leaves_metrics_out_and_no_version(show, registry, evaluate):
+    evaluate(1.0).register(registry)
     floors = [f"gate.floors.a_rather_long_metric_{k}=1" for k in range(5)]
 
     text = show(80, "gate.champion.metric=rmse", *floors)

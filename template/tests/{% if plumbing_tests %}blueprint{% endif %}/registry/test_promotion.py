@@ -30,9 +30,9 @@ def in_service(project):
     return read
 
 
-def test_an_accepted_version_is_promoted_and_deployed(registry, judge, project, in_service):
-    judge(1.0).register(registry)
-    judge(2.0).register(registry)
+def test_an_accepted_version_is_promoted_and_deployed(registry, evaluate, project, in_service):
+    evaluate(1.0).register(registry)
+    evaluate(2.0).register(registry)
 
     line = promotion.promote(project, "1", reason="2 is slow")
 
@@ -45,9 +45,9 @@ def test_an_accepted_version_is_promoted_and_deployed(registry, judge, project, 
     assert tags["promoted.at"].startswith("20")
 
 
-def test_without_a_store_the_alias_alone_moves(registry, judge, project):
-    judge(1.0).register(registry)
-    judge(2.0).register(registry)
+def test_without_a_store_the_alias_alone_moves(registry, evaluate, project):
+    evaluate(1.0).register(registry)
+    evaluate(2.0).register(registry)
     serving = project.serving.model_copy(update={"store": None})
     project = project.model_copy(update={"serving": serving})
 
@@ -58,9 +58,9 @@ def test_without_a_store_the_alias_alone_moves(registry, judge, project):
     assert not Path(".mlops/store").exists()
 
 
-def test_a_rejected_version_needs_force_and_a_reason(registry, judge, project, in_service):
-    judge(1.0).register(registry)
-    judge(2.0, accepted=False).register(registry)
+def test_a_rejected_version_needs_force_and_a_reason(registry, evaluate, project, in_service):
+    evaluate(1.0).register(registry)
+    evaluate(2.0, accepted=False).register(registry)
 
     with pytest.raises(PromotionError, match=r"version 2 was rejected \(rmse ≤ 1 .*FORCE=1 REASON"):
         promotion.promote(project, "2", reason="a reason alone does not do")
@@ -79,8 +79,8 @@ def test_a_rejected_version_needs_force_and_a_reason(registry, judge, project, i
     assert tags["verdict"] == "rejected"
 
 
-def test_the_champion_can_be_deployed_again(registry, judge, project, in_service):
-    judge(1.0).register(registry)
+def test_the_champion_can_be_deployed_again(registry, evaluate, project, in_service):
+    evaluate(1.0).register(registry)
     tags = registry.champion().tags
 
     assert promotion.promote(project, "1") == "version 1 is the champion already, and in service"
@@ -90,27 +90,27 @@ def test_the_champion_can_be_deployed_again(registry, judge, project, in_service
 
 
 def test_a_version_of_an_older_release_is_compared_by_the_hash_that_it_has(
-    registry, judge, project, in_service
+    registry, evaluate, project, in_service
 ):
     """Before 0.4.1 a version knew the hash of model.onnx alone."""
-    judged = judge(1.0)
-    judged.register(registry)
+    evaluated = evaluate(1.0)
+    evaluated.register(registry)
     registry.client.delete_model_version_tag(registry.name, "1", store.FILES_TAG)
 
-    assert judged.register(registry).version == "1", "still this very model"
+    assert evaluated.register(registry).version == "1", "still this very model"
     promotion.promote(project, "1")
 
     assert in_service() == "1"
     assert difference(project) is None
-    registry.annotate("1", {store.MODEL_TAG: "0" * 64})
+    registry.set_tags("1", {store.MODEL_TAG: "0" * 64})
     assert "another model than the registry's" in difference(project)
     with pytest.raises(PromotionError, match="differs from the version's tag model"):
         promotion.promote(project, "1")
 
 
-def test_what_is_in_service_is_compared_with_the_champion(registry, judge, project, in_service):
+def test_what_is_in_service_is_compared_with_the_champion(registry, evaluate, project, in_service):
     assert "`make run` trains and deploys one" in difference(project)
-    judge(1.0).register(registry)
+    evaluate(1.0).register(registry)
     # A colleague's clone, or a run that was killed between its last two steps.
     assert "version 1 of" in difference(project)
     assert "the champion, is not in .mlops/store yet: `make promote VERSION=1`" in difference(
@@ -119,7 +119,7 @@ def test_what_is_in_service_is_compared_with_the_champion(registry, judge, proje
     promotion.promote(project, "1")
     assert difference(project) is None
 
-    judge(2.0).register(registry)
+    evaluate(2.0).register(registry)
     found = difference(project)
     assert "version 1 of" in found
     assert "and version 2 is the champion: `make promote VERSION=2`" in found
@@ -134,9 +134,9 @@ def test_what_is_in_service_is_compared_with_the_champion(registry, judge, proje
     assert "version 1 of lost is in service, and the registry has no champion" in found
 
 
-def test_rollback_goes_back_step_by_step(registry, judge, project, in_service):
+def test_rollback_goes_back_step_by_step(registry, evaluate, project, in_service):
     for slope in (1.0, 2.0, 3.0):
-        judge(slope).register(registry)
+        evaluate(slope).register(registry)
     promotion.promote(project, "1")  # 1, 2, 3, 1
 
     assert promotion.rollback(project, reason="slow") == (
@@ -152,11 +152,13 @@ def test_rollback_goes_back_step_by_step(registry, judge, project, in_service):
     assert in_service() == "1"
 
 
-def test_after_a_rollback_the_next_model_goes_back_to_what_was_in_service(registry, judge, project):
-    judge(1.0).register(registry)
-    judge(2.0).register(registry)
+def test_after_a_rollback_the_next_model_goes_back_to_what_was_in_service(
+    registry, evaluate, project
+):
+    evaluate(1.0).register(registry)
+    evaluate(2.0).register(registry)
     promotion.rollback(project)
-    judge(3.0).register(registry)
+    evaluate(3.0).register(registry)
 
     promotion.rollback(project)
 
@@ -169,16 +171,16 @@ def test_rollback_without_a_champion_is_said(registry, project):
 
 
 @pytest.mark.parametrize("number", ["9", "latest"])
-def test_a_version_that_is_not_there_is_said(number, registry, judge, project):
-    judge(1.0).register(registry)
+def test_a_version_that_is_not_there_is_said(number, registry, evaluate, project):
+    evaluate(1.0).register(registry)
     with pytest.raises(RegistryError, match=f"has no version {number}: `make models`"):
         promotion.promote(project, number)
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "training.json"])
-def test_a_version_that_is_damaged_changes_nothing(file, registry, judge, project, in_service):
-    judge(1.0).register(registry)
-    judge(2.0).register(registry)
+def test_a_version_that_is_damaged_changes_nothing(file, registry, evaluate, project, in_service):
+    evaluate(1.0).register(registry)
+    evaluate(2.0).register(registry)
     promotion.promote(project, "2")
     run = registry.client.get_run(registry.version("1").run_id)
     stored = Path(run.info.artifact_uri.removeprefix("file://")) / "model" / file

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.registry import client as tracking
+from blueprint.registry import client
 from blueprint.registry.client import ChampionMovedError, Registry, RegistryError
 
 # Promote one version after another, each at the moment that a file says go.
@@ -33,16 +33,16 @@ for number in numbers:
 """
 
 
-def test_an_accepted_model_is_a_version_with_its_lineage_and_the_champion(registry, judge):
-    judged = judge(1.0)
+def test_an_accepted_model_is_a_version_with_its_lineage_and_the_champion(registry, evaluate):
+    evaluated = evaluate(1.0)
 
-    result = judged.register(registry)
+    result = evaluated.register(registry)
 
     assert (result.version, result.promoted) == ("1", True)
     champion = registry.champion()
     assert champion.champion
     assert champion.accepted
-    assert champion.run_id == judged.run_id
+    assert champion.run_id == evaluated.run_id
     assert {
         "verdict": "accepted",
         "data.train_hash": "beef",
@@ -55,8 +55,8 @@ def test_an_accepted_model_is_a_version_with_its_lineage_and_the_champion(regist
     }.items() <= champion.tags.items()
 
 
-def test_a_version_is_found_by_its_data(registry, judge):
-    judge(1.0).register(registry)
+def test_a_version_is_found_by_its_data(registry, evaluate):
+    evaluate(1.0).register(registry)
 
     query = f"name = '{registry.name}' and tags.`data.train_hash` = 'beef'"
     [found] = registry.client.search_model_versions(query)
@@ -67,10 +67,10 @@ def test_a_version_is_found_by_its_data(registry, judge):
     )
 
 
-def test_a_rejected_model_is_a_version_and_changes_nothing_else(registry, judge):
-    judge(1.0).register(registry)
+def test_a_rejected_model_is_a_version_and_changes_nothing_else(registry, evaluate):
+    evaluate(1.0).register(registry)
 
-    result = judge(2.0, accepted=False).register(registry)
+    result = evaluate(2.0, accepted=False).register(registry)
 
     assert (result.version, result.promoted) == ("2", False)
     assert "rejected; version 1 stays the champion" in result.line
@@ -80,20 +80,20 @@ def test_a_rejected_model_is_a_version_and_changes_nothing_else(registry, judge)
     assert old.champion
 
 
-def test_the_same_model_stays_one_version(registry, judge):
-    judged = judge(1.0)
+def test_the_same_model_stays_one_version(registry, evaluate):
+    evaluated = evaluate(1.0)
 
-    judged.register(registry)
-    again = judged.register(registry)
+    evaluated.register(registry)
+    again = evaluated.register(registry)
 
     assert (again.version, again.promoted) == ("1", True)
     assert "is this very model" in again.line
     assert len(registry.versions()) == 1
 
 
-def test_a_model_judged_against_an_old_champion_is_rejected(registry, judge):
-    judge(1.0).register(registry)
-    first, second = judge(2.0), judge(3.0)
+def test_a_model_compared_with_an_old_champion_is_rejected(registry, evaluate):
+    evaluate(1.0).register(registry)
+    first, second = evaluate(2.0), evaluate(3.0)
 
     won = first.register(Registry(registry.uri, registry.name))
     lost = second.register(Registry(registry.uri, registry.name))
@@ -101,7 +101,7 @@ def test_a_model_judged_against_an_old_champion_is_rejected(registry, judge):
     assert won.promoted
     assert not lost.promoted
     assert lost.line.endswith(
-        "the champion changed while this model was judged "
+        "the champion changed while this model was evaluated "
         "(it was version 1, now it is version 2): run again"
     )
     assert registry.champion().number == "2"
@@ -112,8 +112,8 @@ def test_a_model_judged_against_an_old_champion_is_rejected(registry, judge):
     assert description.startswith("## Rejected")
 
 
-def test_a_first_model_gives_way_when_another_was_first(registry, judge):
-    first, second = judge(1.0), judge(2.0)
+def test_a_first_model_gives_way_when_another_was_first(registry, evaluate):
+    first, second = evaluate(1.0), evaluate(2.0)
     first.register(registry)
 
     lost = second.register(registry)
@@ -123,20 +123,20 @@ def test_a_first_model_gives_way_when_another_was_first(registry, judge):
 
 
 @pytest.fixture
-def three(registry, judge):
+def three(registry, evaluate):
     """Three versions; the first is the champion."""
-    judge(1.0).register(registry)
+    evaluate(1.0).register(registry)
     for slope in (2.0, 3.0):
-        judge(slope, accepted=False).register(registry)
+        evaluate(slope, accepted=False).register(registry)
     return registry
 
 
 @pytest.mark.parametrize("skew", [-600, 600])
 def test_a_claim_counts_whatever_the_clock_of_its_host_says(three, skew):
     champion = three.champion()
-    three.annotate("2", {tracking.CLAIM: f"{time.time() + skew:.3f}"})
+    three.set_tags("2", {client.CLAIM: f"{time.time() + skew:.3f}"})
     move = three.client.set_registered_model_alias
-    threading.Timer(0.5, move, (three.name, tracking.CHAMPION, "2")).start()
+    threading.Timer(0.5, move, (three.name, client.CHAMPION, "2")).start()
 
     with pytest.raises(ChampionMovedError, match="it was version 1, now it is version 2"):
         three.promote("3", over=champion, tags={})
@@ -144,13 +144,13 @@ def test_a_claim_counts_whatever_the_clock_of_its_host_says(three, skew):
 
 @pytest.mark.parametrize("skew", [-600, 600])
 def test_a_claim_whose_process_died_is_void_after_a_while(three, skew, monkeypatch):
-    three.annotate("2", {tracking.CLAIM: f"{time.time() + skew:.3f}"})
-    monkeypatch.setattr(tracking, "CLAIM_SECONDS", 0.1)
+    three.set_tags("2", {client.CLAIM: f"{time.time() + skew:.3f}"})
+    monkeypatch.setattr(client, "CLAIM_SECONDS", 0.1)
 
     three.promote("3", over=three.champion(), tags={})
 
     assert three.champion().number == "3"
-    assert not any(tracking.CLAIM in each.tags for each in three.versions())
+    assert not any(client.CLAIM in each.tags for each in three.versions())
 
 
 def test_many_versions_take_no_request_each(three, monkeypatch):
@@ -167,11 +167,11 @@ def test_a_version_without_a_run_is_listed_all_the_same(three):
     assert next((each.number, each.accepted) for each in three.versions()) == ("4", False)
 
 
-def test_of_two_processes_at_once_at_most_one_goes_on(registry, judge, tmp_path):
-    judge(0.5).register(registry)
+def test_of_two_processes_at_once_at_most_one_goes_on(registry, evaluate, tmp_path):
+    evaluate(0.5).register(registry)
     rounds = [("2", "3"), ("4", "5"), ("6", "7")]
     for slope in range(1, 7):
-        judge(float(slope), accepted=False).register(registry)
+        evaluate(float(slope), accepted=False).register(registry)
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", PROMOTE, registry.uri, registry.name, str(tmp_path), *numbers],
@@ -201,7 +201,7 @@ def wait_for(files: list[Path]) -> None:
         time.sleep(0.01)
 
 
-def test_a_version_that_is_not_there_is_said(registry, judge):
+def test_a_version_that_is_not_there_is_said(registry, evaluate):
     assert registry.champion() is None
     assert registry.versions() == []
     for number in ("7", "latest"):

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from blueprint import settings
-from blueprint.data.slices import check_columns
+from blueprint.data import check_columns
 from blueprint.errors import UserError
 from blueprint.settings import SettingsError
 from blueprint.targets import code, local, preflight

@@ -1,65 +1,65 @@
-"""Sources: each leaf has a function `scan(**options)` that gives rows as a lazy Polars frame."""
+"""Where rows come from: a source is a module here, and called as the module is.
 
-from collections.abc import Callable
+Each has `scan(**options)`, which returns rows as a lazy Polars frame with a column for the label.
+What a run must know of a source without reading it is in the functions that `Data` calls.
+"""
+
 from functools import partial
-from typing import Any
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
-from ...data.settings import Data
-from ..dataset import DataError
-from ..proposal import propose
-from ..rules import Column
-from ..streams import one_line
-from ..validation import Report, validate
-from . import fashion_mnist, files, sample, sql
-
-SOURCES: dict[str, Callable[..., pl.LazyFrame]] = {
-    "sample": sample.scan,
-    "fashion-mnist": fashion_mnist.scan,
-    "files": files.scan,
-    "sql": sql.scan,
-}
+    from ..settings import Data
+    from ..validation import Report
 
 
-def scan(source: str, **options: Any) -> pl.LazyFrame:
-    """Return the rows of `source`, a key of `SOURCES`; nothing else in the project knows names."""
-    return SOURCES[source](**options)
+def names() -> list[str]:
+    """The sources that this project has."""
+    return [module.name.replace("_", "-") for module in iter_modules(__path__)]
 
 
-def read(data: Data) -> tuple[pl.LazyFrame, Report]:
-    """Return the rows of the configured source, checked while they are read, and a report on them.
+def module(source: str) -> Any:
+    return import_module(f"{__name__}.{source.replace('-', '_')}")
 
-    Raises `DataError`, here or while they are read.
+
+def scan(source: str, **options: Any) -> "pl.LazyFrame":
+    """Return the rows of `source`, one of `names`."""
+    rows: pl.LazyFrame = module(source).scan(**options)
+    return rows
+
+
+def read(data: "Data") -> tuple["pl.LazyFrame", "Report"]:
+    """Return the rows of the configured source in the declared types, and a report on them.
+
+    Raises `DataError` for what `data.columns` does not allow.
     """
-    options = data.options()
+    from ..validation import validate
+
     return validate(
-        scan(data.source, **options),
-        {name: Column(**column.model_dump()) for name, column in data.columns.items()},
+        scan(data.source, **data.options()),
+        data.columns,
         label=data.label,
         source=data.origin(),
         extra=data.extra_columns,
         quarantine=data.quarantine,
         unlabelled=data.unlabelled,
-        **_naming(data, options),
+        explain=partial(explain, data),
+        locate=partial(locate, data),
     )
 
 
-def propose_columns(data: Data) -> tuple[str, list[str]]:
-    """YAML of `data.columns` for the configured source, and what a person should know of it."""
-    options = data.model_copy(update={"columns": {}}).options()
-    try:
-        rows = scan(data.source, **options)
-        explain = _naming(data, options).get("explain", one_line)
-        return propose(rows, data.label, data.task, explain)
-    except DataError as error:
-        origin = data.origin()
-        named = origin in str(error)
-        raise error if named else DataError(f"source {origin}: {error}") from None
+def explain(data: "Data", error: BaseException) -> str:
+    """What of the source could not be read, in one line."""
+    from ..frames import one_line
+
+    own = getattr(module(data.source), "explain", None)
+    return str(own(error, **data.options())) if own else one_line(error)
 
 
-def _naming(data: Data, options: dict[str, Any]) -> dict[str, Any]:
-    """What finds the file and row of an error."""
-    if data.source != "files":
-        return {}
-    return {name: partial(getattr(files, name), **options) for name in ("explain", "locate")}
+def locate(data: "Data", row: int) -> str:
+    """Where a row, counted from 1, of a source of several files is; "" elsewhere."""
+    own = getattr(module(data.source), "locate", None)
+    return str(own(row, **data.options())) if own else ""

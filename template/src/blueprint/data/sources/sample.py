@@ -5,47 +5,38 @@ W. Wolberg et al., "Breast Cancer Wisconsin (Diagnostic)", UCI, 1993; B. Efron e
 Regression", Annals of Statistics, 2004.
 """
 
-import numpy as np
-import polars as pl
+from typing import TYPE_CHECKING
 
-DIGITS = pl.Enum([str(digit) for digit in range(10)])
-TUMOURS = ["malignant", "benign"]  # 0 and 1 in scikit-learn
+if TYPE_CHECKING:
+    import polars as pl
 
-
-def scan(*, task: str = "image-classification") -> pl.LazyFrame:
-    """Rows to learn `task` from, with a column `label`; see `digits`, `tumours`, `diabetes`."""
-    return {
-        "image-classification": digits,
-        "tabular-classification": tumours,
-        "tabular-regression": diabetes,
-    }[task]()
+FIXED = True
 
 
-def digits() -> pl.LazyFrame:
-    """1,797 pictures: `image` (8 × 8, uint8, 0 to 255), and `label` ("0" to "9")."""
-    from sklearn.datasets import load_digits  # an import of a second: only where it is used
+def scan(*, task: str = "image-classification") -> "pl.LazyFrame":
+    """Rows to learn `task` from, with a column `label`.
 
-    data = load_digits()
-    images = np.rint(data.images * (255 / 16)).astype(np.uint8)
-    labels = pl.Series(data.target).cast(pl.String).cast(DIGITS)
-    return pl.LazyFrame({"image": images, "label": labels})
+    Digits: 1,797 pictures, `image` (8 × 8, uint8, 0 to 255), labels "0" to "9". Tumours: 569 rows
+    of 30 float64, "malignant" or "benign". Diabetes: 442 rows of `sex` ("1" or "2") and 9 numbers;
+    the label is how ill a patient was a year later.
+    """
+    import numpy as np
+    import polars as pl
+    from sklearn import datasets  # an import of a second: only where it is used
 
-
-def tumours() -> pl.LazyFrame:
-    """569 tumours of the breast: 30 measures (float64), and `label`, "malignant" or "benign"."""
-    from sklearn.datasets import load_breast_cancer
-
-    data = load_breast_cancer()
-    names = [name.replace(" ", "_") for name in data.feature_names]
-    labels = pl.Series("label", np.array(TUMOURS)[data.target], dtype=pl.Enum(TUMOURS))
-    return pl.DataFrame(data.data, schema=names).with_columns(labels).lazy()
-
-
-def diabetes() -> pl.LazyFrame:
-    """442 patients: `sex` ("1" or "2"), 9 measures, and `label`: how ill they were a year later."""
-    from sklearn.datasets import load_diabetes
-
-    data = load_diabetes(scaled=False)
-    rows = pl.DataFrame(data.data, schema=data.feature_names)
+    if task == "image-classification":
+        data = datasets.load_digits()
+        images = np.rint(data.images * (255 / 16)).astype(np.uint8)
+        digits = pl.Enum([str(digit) for digit in range(10)])
+        return pl.LazyFrame({"image": images, "label": data.target.astype(str)}).cast(
+            {"label": digits}
+        )
+    if task == "tabular-classification":
+        data = datasets.load_breast_cancer()
+        names = [name.replace(" ", "_") for name in data.feature_names]
+        labels = pl.Series(data.target_names[data.target], dtype=pl.Enum(list(data.target_names)))
+        return pl.LazyFrame(data.data, schema=names).with_columns(label=labels)
+    data = datasets.load_diabetes(scaled=False)
+    rows = pl.LazyFrame(data.data, schema=data.feature_names)
     sex = pl.col("sex").cast(pl.Int64).cast(pl.String)
-    return rows.with_columns(sex, label=pl.Series(data.target, dtype=pl.Float64)).lazy()
+    return rows.with_columns(sex, label=pl.Series(data.target, dtype=pl.Float64))

@@ -1,35 +1,41 @@
-"""Every report of an evaluation is made here of the same content: the page, the card, Markdown."""
+"""Every report of an evaluation is made here of the same tables: the page, the card, Markdown."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from ..metrics import Predictions, problem
-from ..record import Record
-from . import verdict
-from .card import Evidence, card, facts, lineage_section, training_section
-from .content import Report
-from .render import to_html, to_markdown, to_short_markdown
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ..metrics import Predictions
+from ..record import Evaluation
+from . import tables
+from .blocks import Link, Section
+from .card import Card
+from .card import sections as card_sections
 
 if TYPE_CHECKING:
-    from ...export.training import Training
-    from .predictions import ReadRows
+    from ...export.record import Training
+    from .mistakes import Features
 
-__all__ = ["Evidence", "summarize", "write_card", "write_picture", "write_report"]
+__all__ = ["Card", "summarize", "write_card", "write_report"]
 
 LONGEST = 5000  # characters of a description that MLflow's databases hold
 LONGEST_COMMENT = 60_000  # characters of a comment that GitHub and GitLab take
+# What Markdown would take for its own; an underscore inside a name is none of that.
+SPECIAL = re.compile(r"([\\`*\[\]<>|]|\b_|_\b)")
 
 
 def write_report(
     path: Path,
     name: str,
-    record: Record,
-    *,
+    evaluation: Evaluation,
     predictions: Predictions,
     training: "Training",
-    read_rows: "ReadRows",
+    read_rows: "Features",
 ) -> None:
     """Write the page of an evaluation of the model `name` to `path`.
 
@@ -37,64 +43,88 @@ def write_report(
     drawing them. `read_rows` gives the features of the rows that the page shows: no others are
     read.
     """
-    from . import predictions as shown  # Matplotlib
-
-    curves = shown.learning_curves(training.curves)
-    alone = len(curves) == 1 and curves[0].width == "half"  # beside the parameters
-    sections = [
-        *verdict.sections(record),
-        *shown.sections(predictions, read_rows),
-        *curves,
-        training_section(training, "half" if alone else "narrow"),
-        lineage_section(record, training, {}, "full" if alone else "wide"),
-    ]
-    title, accepted = f"{name}: evaluation", record["accepted"]
-    report = Report(title, facts(record, training), accepted, sections)
-    path.write_text(to_html(report), encoding="utf-8")
-
-
-def write_picture(directory: Path, predictions: Predictions) -> Path:
-    """Write `confusion_matrix.png`, or for a regression `predictions.png`, and return its path.
-
-    Predictions that cannot be scored give a picture that says why.
-    """
-    from . import plots
-
-    labels, outputs, classes = predictions
-    path = directory / ("confusion_matrix.png" if classes else "predictions.png")
-    if reason := problem(predictions):
-        content = plots.png(plots.message, f"Nothing to draw: {reason}.")
-    elif classes:
-        from ..metrics.classification import confusion_matrix
-
-        content = plots.png(plots.confusion, confusion_matrix(labels, outputs), classes)
+    if reason := predictions.problem:
+        drawn = [Section("Predictions", [f"Nothing to draw: {reason}."])]
     else:
-        content = plots.png(plots.scatter, labels, outputs)
-    path.write_bytes(content)
-    return path
+        drawn = import_module(".report", predictions.task.__name__).sections(
+            *predictions, read_rows
+        )
+    lineage = tables.lineage(evaluation, training, {})
+    sections = [*tables.sections(evaluation), *drawn, tables.training(training), lineage]
+    facts = tables.facts(evaluation, training, "")
+    path.write_text(_page(f"{name}: evaluation", facts, sections, evaluation), encoding="utf-8")
 
 
-def write_card(directory: Path, evidence: Evidence) -> str:
+def write_card(directory: Path, card: Card) -> str:
     """Write `card.html`, `card.md` and `request.json` to `directory`; return the card in short.
 
-    The cards name report.html and the picture as files beside them. The short form is Markdown
-    that stands alone.
+    The cards name report.html as a file beside them. The short form is Markdown that stands alone.
     """
-    request = json.dumps(evidence.request, allow_nan=False)
+    request = json.dumps(card.request, allow_nan=False)
     (directory / "request.json").write_text(request + "\n")
-    report = card(evidence, cast(Record, evidence.verdict))
-    (directory / "card.html").write_text(to_html(report), encoding="utf-8")
-    (directory / "card.md").write_text(to_markdown(report), encoding="utf-8")
-    end = "More is in card.html, among the files of this version's run."
-    return to_short_markdown(report.sections, LONGEST, end)
-
-
-def summarize(content: Mapping[str, Any]) -> str:
-    """The content of verdict.json as Markdown that stands alone: for a comment on a change."""
-    record = cast(Record, content)
-    found = record["facts"]
-    end = (
-        f"Commit {found.get('git.commit', 'unknown')}, {found['data.test_rows']} test rows of "
-        f"{found['data.source']}. The whole evaluation, with its plots, is report.html."
+    evaluation = Evaluation.model_validate(card.verdict)
+    sections = card_sections(card, evaluation)
+    title, version = f"{card.name}, version {card.version.number}", f"version {card.version.number}"
+    facts = tables.facts(evaluation, card.training, version)
+    page = _page(title, facts, sections, evaluation)
+    (directory / "card.html").write_text(page, encoding="utf-8")
+    text = "\n\n".join(
+        [f"# {_escape(title)}", _escape(" · ".join(facts)), *map(_markdown, sections)]
     )
-    return to_short_markdown(verdict.sections(record), LONGEST_COMMENT, end) + "\n"
+    (directory / "card.md").write_text(text + "\n", encoding="utf-8")
+    return _short(sections, LONGEST, "More is in card.html, among the files of this version's run.")
+
+
+def summarize(verdict: Mapping[str, Any]) -> str:
+    """The content of verdict.json as Markdown that stands alone: for a comment on a change."""
+    evaluation = Evaluation.model_validate(verdict)
+    facts = evaluation.facts
+    end = (
+        f"Commit {facts.get('git.commit', 'unknown')}, {facts['data.test_rows']} test rows of "
+        f"{facts['data.source']}. The whole evaluation, with its plots, is report.html."
+    )
+    return _short(tables.sections(evaluation), LONGEST_COMMENT, end) + "\n"
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=lambda name: str(name).endswith(".html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.tests["a"] = lambda block, name: type(block).__name__ == name
+    environment.filters["markdown"] = lambda cell: _escape(str(getattr(cell, "text", cell)))
+    return environment
+
+
+def _page(
+    title: str, facts: Sequence[str], sections: Sequence[Section], evaluation: Evaluation
+) -> str:
+    """The report as one HTML page: no script, no request, readable offline."""
+    template = _templates().get_template("page.html")
+    verdict = "accepted" if evaluation.accepted else "rejected"
+    return template.render(title=title, facts=facts, sections=sections, verdict=verdict)
+
+
+def _markdown(section: Section) -> str:
+    """A section for GitHub and MLflow, without its plots."""
+    return _templates().get_template("section.md").render(section=section).strip()
+
+
+def _short(sections: Sequence[Section], limit: int, end: str) -> str:
+    """As many whole sections as `limit` characters hold, without links to files, and `end`."""
+    short = ""
+    for section in sections:
+        blocks = [block for block in section.blocks if not isinstance(block, Link)]
+        text = _markdown(section._replace(blocks=blocks)) + "\n\n"
+        if len(short) + len(text) + len(end) > limit:
+            break
+        short += text
+    return short + end
+
+
+def _escape(text: str) -> str:
+    return SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -9,6 +9,16 @@ from ...options import Check, Overrides
 app = typer.Typer()
 
 
+@app.command("compile")
+def compile_(overrides: Overrides = None) -> None:
+    """Compile each pipeline to a file in build/ that Kubeflow Pipelines takes."""
+    from ... import settings
+    from . import compiling
+
+    for path in compiling.compile_all(settings.load(overrides=overrides or ())):
+        print(path)
+
+
 @app.command()
 def submit(
     overrides: Overrides = None,

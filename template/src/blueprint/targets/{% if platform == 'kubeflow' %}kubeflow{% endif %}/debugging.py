@@ -14,13 +14,12 @@ from kfp import dsl
 from ... import pipelines
 from ...data.storage import Folder
 from ...errors import UserError
+from ...runs import STATE
 from ...settings import Settings
-from ..debugger import stopping
-from ..local import STATE
+from .. import graph
+from ..debugger import LEFT_OUT, stopping
 from .client import Client, connect, errors
 
-# The later ones change the registry, which no look at an old run may do.
-STEPS = ("load_data", "train_model", "evaluate_model")
 KINDS = {
     kind.schema_title: kind
     for kind in (
@@ -36,8 +35,9 @@ KINDS = {
 
 def run(settings: Settings, run_id: str, step: str) -> Path:
     """Run the step, and return the folder that holds what it made. An error opens pdb there."""
-    if step not in STEPS:
-        raise UserError(f"STEP={step}: expected {', '.join(STEPS)}")
+    steps = [name for name in graph.configure(settings, "").tasks if name not in LEFT_OUT]
+    if step not in steps:
+        raise UserError(f"STEP={step}: expected {', '.join(steps)}")
     client, kubeflow = connect(settings), settings.kubeflow
     assert kubeflow is not None
     with errors(kubeflow):
@@ -46,7 +46,7 @@ def run(settings: Settings, run_id: str, step: str) -> Path:
     root = (found.runtime_config and found.runtime_config.pipeline_root) or kubeflow.pipeline_root
     if not root:
         raise UserError(
-            "the run does not say where its artifacts are: name the installation's own place in "
+            "the run does not say where its artifacts are: name the installation's own path in "
             "kubeflow.pipeline_root"
         )
     replay = _Replay(found, spec, root, STATE / "debug" / run_id)
@@ -96,7 +96,7 @@ class _Replay:
         made.mkdir(parents=True)
         for name, kind in self._outputs(task).items():
             arguments[name] = kind(name=name, uri=str(made / name))
-        getattr(pipelines.module("components"), task.replace("-", "_")).python_func(**arguments)
+        pipelines.COMPONENTS[task.replace("-", "_")].python_func(**arguments)
 
     def _parameter(self, value: dict[str, Any]) -> Any:
         if "componentInputParameter" in value:
@@ -113,16 +113,16 @@ class _Replay:
 
     def _download(self, task: str, name: str, path: Path) -> bool:
         """Fetch an artifact, a file or a folder of them; say whether there is one."""
-        place = Folder(f"{self.root}/{task}")
+        folder = Folder(f"{self.root}/{task}")
         found = False
-        for key, _, _ in place.objects():
+        for key, _, _ in folder.objects():
             parts = key.split("/")
             if name not in parts[:2]:  # a folder of this attempt may be between
                 continue
             target = path.joinpath(*parts[parts.index(name) + 1 :])
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:
-                file.writelines(place.stream(key))
+                file.writelines(folder.stream(key))
             found = True
         return found
 

@@ -12,9 +12,10 @@ from urllib.parse import urlencode
 import kfp_server_api as api
 import urllib3
 
-from ...progress import FAILED, FINISHED, STARTED, line
-from ..display import LINE, Display
-from ..local import RUNS, STEPS, RunError
+from ...progress import FAILED, FINISHED, LINE, STARTED, line
+from ...runs import RUNS
+from ..display import Display
+from ..local import RunError
 from .client import Client, ClusterError, errors
 from .settings import Kubeflow
 
@@ -24,11 +25,11 @@ UNREADABLE = (api.ApiException, urllib3.exceptions.HTTPError, ClusterError, Valu
 TEMPLATES = ("system-container-impl", "retry-system-container-impl")
 
 
-def follow(client: Client, kubeflow: Kubeflow, run_id: str) -> Display:
-    """Show the run's progress until it ends. Raises `RunError` unless it succeeds."""
+def follow(client: Client, kubeflow: Kubeflow, run_id: str, steps: list[str]) -> Display:
+    """Show the progress of a run of these steps until it ends, or raise `RunError` if it fails."""
     RUNS.mkdir(parents=True, exist_ok=True)
     log = RUNS / f"{run_id}.log"
-    display = Display(STEPS, log)
+    display = Display(steps, log)
     seen = _Seen(client, display)
     try:
         run = _poll(client, kubeflow, run_id, seen)
@@ -80,18 +81,20 @@ class _Seen:
         self.started: set[str] = set()
         self.ended: set[str] = set()
         self.printed: dict[str, str] = {}
-        self.places: dict[str, str] = {}  # of the logs that have been found
+        self.addresses: dict[str, str] = {}  # of the logs that have been found
         self.silent = False  # this installation hands out none
 
     def update(self, run: Any) -> None:
         tasks = (run.run_details and run.run_details.task_details) or []
         nodes = {str(each.display_name).replace("-", "_"): each for each in tasks}
-        for step in STEPS:
+        for step in self.display.steps:
             node = nodes.get(step)
             if node is None or node.state is None or step in self.ended:  # or it never began
                 continue
             pod = next((each for each in tasks if _executes(each, node)), None)
             if pod is None or pod.state == "SKIPPED":  # from the cache, or not yet begun
+                if node.state == "SUCCEEDED":
+                    self.display.cached(step)
                 continue
             if step not in self.started:
                 self.started.add(step)
@@ -135,12 +138,13 @@ class _Seen:
 
     def _log(self, step: str, run: Any, children: list[Any]) -> str:
         """What the step has printed so far, "" where nobody hands it out."""
-        places = [self.places[step]] if step in self.places else _places(self.client, run, children)
-        for place in () if self.silent else places:
+        found = self.addresses.get(step)
+        addresses = [found] if found else _addresses(self.client, run, children)
+        for address in () if self.silent else addresses:
             with suppress(*UNREADABLE):
-                text = str(_read(self.client, place))
+                text = str(_read(self.client, address))
                 if any(LINE.match(each) for each in text.splitlines()):
-                    self.places[step] = place
+                    self.addresses[step] = address
                     return text
         return ""
 
@@ -154,7 +158,7 @@ def _executes(task: Any, node: Any) -> bool:
     return node.state not in ENDS or task.start_time <= node.end_time
 
 
-def _places(client: Client, run: Any, children: list[Any]) -> list[str]:
+def _addresses(client: Client, run: Any, children: list[Any]) -> list[str]:
     """Where a pod's log may be read: from the API, or from the pages' server before it.
 
     Argo puts the template into a pod's name: `<workflow>-<template>-<number>` is that of the node
@@ -172,9 +176,9 @@ def _places(client: Client, run: Any, children: list[Any]) -> list[str]:
     return found
 
 
-def _read(client: Client, place: str) -> Any:
+def _read(client: Client, address: str) -> Any:
     return client._run_api.api_client.call_api(
-        place,
+        address,
         "GET",
         response_type="str",
         auth_settings=["Bearer"],

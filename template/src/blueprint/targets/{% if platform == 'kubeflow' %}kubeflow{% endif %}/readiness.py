@@ -12,7 +12,7 @@ from ...errors import UserError
 from ...options import Check
 from ...settings import Settings
 from .. import images
-from ..local import fingerprint
+from ..facts import fingerprint
 from .settings import IN_CLUSTER_TOKEN, KUBEFLOW_COOKIE, KUBEFLOW_TOKEN, Kubeflow
 
 # Hosts that mean this machine here, and another one in a pod.
@@ -179,14 +179,8 @@ def _objects(loaded: Settings, kubeflow: Kubeflow) -> str:
 
 
 def _data(loaded: Settings, kubeflow: Kubeflow) -> str:
-    files = loaded.data.files
-    if loaded.data.source == "files" and files and "://" not in files.path:
-        raise UserError(
-            f"data.files.path is {files.path}, on this machine: put the files into a bucket"
-        )
-    sql = loaded.data.sql
-    if loaded.data.source == "sql" and sql and (sql.url or "").startswith("sqlite"):
-        raise UserError(f"data.sql.url is {sql.url}, on this machine: name a database's server")
+    if only_here := loaded.data.only_here():
+        raise UserError(only_here)
     return f"source {loaded.data.source}"
 
 

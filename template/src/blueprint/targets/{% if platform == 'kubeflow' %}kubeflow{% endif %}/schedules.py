@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...settings import Settings
-from ..local import FIXED_SOURCES
 from .client import Client, connect, errors, named
 from .cron import Cron
 from .submission import arguments, experiment_name, upload
@@ -21,11 +20,11 @@ def schedule(settings: Settings, text: str) -> None:
     uploaded = upload(settings)
     client, kubeflow = uploaded.client, settings.kubeflow
     assert kubeflow is not None
-    snapshot = "" if settings.data.source in FIXED_SOURCES else "scheduled"
+    snapshot = "" if settings.data.fixed else "scheduled"
     wanted = {
         "pipeline_id": uploaded.pipeline_id,
         "version_id": uploaded.version_id,
-        "params": arguments(snapshot),
+        "params": arguments(settings, snapshot),
         "pipeline_root": kubeflow.pipeline_root,
         "service_account": kubeflow.service_account,
     }

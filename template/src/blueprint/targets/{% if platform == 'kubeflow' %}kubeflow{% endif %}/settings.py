@@ -4,13 +4,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
 from ...settings import Section
-from ..settings import Name
+from .pods import Name, Pipeline
 
 # What logs in to Kubeflow: read when it is used, and never part of the settings.
 KUBEFLOW_TOKEN, KUBEFLOW_COOKIE = "KUBEFLOW_TOKEN", "KUBEFLOW_COOKIE"
@@ -62,8 +59,9 @@ class Kubeflow(Section):
         return os.environ.get(KUBEFLOW_COOKIE, "").strip() if self.auth == "cookie" else ""
 
 
-SECTIONS = {"kubeflow": (Kubeflow | None, None)}
+SECTIONS = {"kubeflow": (Kubeflow | None, None), "pipeline": (Pipeline, Pipeline())}
 LOGINS = {
     "kubeflow.pipeline_root": "Kubeflow takes it from its ConfigMap kfp-launcher",
     "kubeflow": "set KUBEFLOW_TOKEN or KUBEFLOW_COOKIE in the environment",
+    "pipeline": "name a Secret in pipeline.every.secrets",
 }

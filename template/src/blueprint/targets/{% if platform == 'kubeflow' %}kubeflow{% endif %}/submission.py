@@ -9,10 +9,10 @@ from typing import Any
 import kfp_server_api as api
 
 from ...settings import Settings
-from .. import images, local, preflight
-from ..compile import compile_pipeline
+from .. import facts, graph, images, preflight
 from . import following, readiness
 from .client import Client, ClusterError, connect, errors, named
+from .compiling import compile_pipeline
 
 SPEC = Path("build/training.yaml")
 
@@ -36,26 +36,30 @@ def submit(settings: Settings, *, wait: bool = False) -> str:
     uploaded = upload(settings)
     kubeflow, client = settings.kubeflow, uploaded.client
     assert kubeflow is not None
-    snapshot = local.snapshot(settings.data, bool(settings.pipeline.step("load_data").cache))
+    cached = bool(settings.pipeline.step("load_data").cache)
+    snapshot = facts.snapshot(settings.data, cached)
     with errors(kubeflow):
         run = client.run_pipeline(
             uploaded.experiment_id,
             f"{settings.registry.name} {datetime.now():%Y-%m-%d %H:%M:%S}",
             pipeline_id=uploaded.pipeline_id,
             version_id=uploaded.version_id,
-            params=arguments(snapshot),
+            params=arguments(settings, snapshot),
             pipeline_root=kubeflow.pipeline_root,
             service_account=kubeflow.service_account,
         )
     print(f"run {run.run_id}: {client.link(f'runs/details/{run.run_id}')}", flush=True)
     if wait:
-        following.follow(client, kubeflow, run.run_id)
+        steps = graph.configure(settings, "").steps
+        following.follow(client, kubeflow, run.run_id, steps)
     return str(run.run_id)
 
 
-def arguments(snapshot: str) -> dict[str, str]:
+def arguments(settings: Settings, snapshot: str) -> dict[str, Any]:
     """What the defaults in the compiled pipeline leave open."""
-    return {"revision": local.revision(), "lock": local.lock_hash(), "snapshot": snapshot}
+    given = {"revision": facts.revision(), "lock": facts.lock_hash(), "snapshot": snapshot}
+    values = graph.arguments(settings, given)
+    return {name: value for name, value in values.items() if name in given}
 
 
 def upload(settings: Settings) -> Uploaded:
@@ -67,10 +71,11 @@ def upload(settings: Settings) -> Uploaded:
     problems = readiness.problems(settings)
     if problems:
         raise ClusterError("\n".join(problems))
+    arguments(settings, "")  # so that a parameter without a value is found here
     client = connect(settings)
     compile_pipeline(settings, SPEC, images.pipeline_image(settings))
     digest = hashlib.sha256(SPEC.read_bytes()).hexdigest()[:8]
-    commit, _, dirty = local.revision().partition("-")
+    commit, _, dirty = facts.revision().partition("-")
     version = f"{commit[:12]}{'-dirty' if dirty else ''}-{digest}"
     kubeflow, name = settings.kubeflow, settings.registry.name
     assert kubeflow is not None

@@ -1,0 +1,1 @@
+"""What answers prediction requests: docs/serving.md."""
