@@ -76,9 +76,7 @@ def main() -> None:
         names = set()
         for number, row in enumerate(questions.covering(1, deciding, questions.allowed)):
             task = next(r for r in questions.combinations("task", *row) if row.items() <= r.items())
-            project = rendering.render(
-                template, folder / str(number), **task, plumbing_tests=True
-            )
+            project = rendering.render(template, folder / str(number), **task, plumbing_tests=True)
             sync = ["uv", "sync", "--quiet", "--all-groups", "--no-install-project"]
             subprocess.run(sync, cwd=project, check=True, env=environment())
             names |= locked(project) | installed(project) | own(project)
