@@ -48,9 +48,10 @@ def counted() -> dict[str, int]:
     found = {}
     for path in tracked_files():
         name = path.as_posix()
-        if not name.startswith(LEFT_OUT) and (path.suffix in TEXTS or "{%" in path.name):
-            if number := len(uses(f"{name}\n{(ROOT / path).read_text()}")):
-                found[name] = number
+        if name.startswith(LEFT_OUT) or not (path.suffix in TEXTS or "{%" in path.name):
+            continue
+        if number := len(uses(f"{name}\n{(ROOT / path).read_text()}")):
+            found[name] = number
     return found
 
 
