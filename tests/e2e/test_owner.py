@@ -52,7 +52,7 @@ ROWS = """
 import sys
 import numpy as np, polars as pl
 random, n = np.random.default_rng(1), 900
-age, rooms = random.normal(40, 10, n).round(1), random.integers(1, 9, n)
+age, rooms = random.normal(40, 10, n).round(5), random.integers(1, 9, n)
 city = random.choice(["Mainz", "Trier"], n)
 price = np.where(3 * age + 80 * rooms + 100 * (city == "Mainz") > 500, "dear", "fair")
 start = np.datetime64("2024-01-01")
@@ -109,7 +109,8 @@ def own(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_its_run_is_accepted(own: Project) -> None:
-    assert "accepted" in own.make("run").stdout
+    shown = own.make("run").stdout
+    assert "accepted" in shown, shown
 
 
 def test_its_checks_are_green(own: Project) -> None:

@@ -1,5 +1,5 @@
-"""The tests of the plumbing, which come along where `plumbing_tests` is answered: all of them in the
-default project, and what that has not where it is (test_models.py has the other frameworks').
+"""The tests of the plumbing, which come along where `plumbing_tests` is answered: all of them in
+the default project, and what that has not where it is (test_models.py has the other frameworks').
 """
 
 import pytest
