@@ -133,6 +133,8 @@ def check_answers(answers: dict[str, Any]) -> None:
         if key not in questions:
             raise ValueError(f"{key}: not one of the questions {', '.join(questions)}")
         choices = list(questions[key].choices.values())
+        if questions[key].yes_or_no:
+            choices += ["true", "false"]  # as a command line says it
         if choices and value not in choices:
             raise ValueError(f"{key}: {value!r} is not one of {choices}")
 
