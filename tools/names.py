@@ -78,11 +78,12 @@ def installed(project: Path) -> set[str]:
 
 
 def own(project: Path) -> set[str]:
-    """The folders of the project's tests that they import from, by a name of their own."""
-    folder = project / "tests"
+    """The plumbing's package, and what its tests import from folders and files beside them."""
+    folder = project / "tests" / "blueprint"
     text = "".join(path.read_text() for path in folder.rglob("*.py"))
     imported = re.findall(r"^(?:from|import) (\w+)", text, re.MULTILINE)
-    return {name for name in imported if (folder / name).is_dir()} | {"tests"}
+    there = {path.name.removesuffix(".py") for path in folder.glob("*")}
+    return {*imported} & there | {"tests", "blueprint"}
 
 
 def write(file: Path, head: str, names: set[str]) -> None:
@@ -105,7 +106,7 @@ def main() -> None:
         names = set()
         for number, row in enumerate(questions.covering(1, deciding, questions.allowed)):
             task = next(r for r in questions.combinations("task", *row) if row.items() <= r.items())
-            project = rendering.render(template, folder / str(number), **task)
+            project = rendering.render(template, folder / str(number), **task, plumbing_tests=True)
             sync = ["uv", "sync", "--quiet", "--all-groups", "--no-install-project"]
             subprocess.run(sync, cwd=project, check=True, env=environment())
             names |= locked(project) | installed(project) | own(project)

@@ -109,14 +109,16 @@ def test_the_links_and_paths_of_the_pages_exist(project: Path) -> None:
 
 
 def test_the_package_has_one_name(project: Path) -> None:
-    assert [path.name for path in (project / "src").iterdir()] == [package(project)]
+    assert {path.name for path in (project / "src").iterdir()} == {package(project), "blueprint"}
     others = {"digit_recognition"} - {package(project)}
     for path in files(project):
         text = (project / path).read_text(errors="replace")
         assert not [name for name in others if name in text], path
         for name in re.findall(r"^(?:from|import) ([a-z_]+)", text, re.MULTILINE):
             assert name != "src", path
-    assert f"python -m {package(project)}.cli" in (project / "Makefile").read_text()
+    for path in files(project / "src" / "blueprint"):
+        text = (project / "src" / "blueprint" / path).read_text(errors="replace")
+        assert package(project) not in text, f"the plumbing names its owner: {path}"
 
 
 def test_the_model_has_one_name(project: Path) -> None:
@@ -185,8 +187,8 @@ def test_the_modules_that_the_contracts_name_exist(project: Path) -> None:
     for contract in settings["tool"]["importlinter"]["contracts"]:
         for key in ("source_modules", "forbidden_modules", "modules"):
             for module in contract.get(key, []):
-                if module.startswith(package(project)):
-                    path = source.joinpath(*module.split("."))
+                if module.startswith((package(project), "blueprint")):
+                    path = source.joinpath(*module.removesuffix(".*").split("."))
                     assert path.is_dir() or path.with_suffix(".py").exists(), module
 
 
@@ -208,8 +210,19 @@ def test_the_data_source_is_the_answer(project: Path) -> None:
 
 
 def test_a_step_has_one_name_in_its_folders(project: Path) -> None:
-    """`steps/train.py` has its component and its test."""
+    """`train.py` has its component `train_model`, which is in the graph, and its test."""
     source = project / "src" / package(project)
-    for step in (source / "steps").glob("[a-z]*.py"):
-        assert (source / "pipelines" / "components" / step.name).exists()
-        assert (project / "tests" / "steps" / f"test_{step.name}").exists()
+    graph = (source / "pipeline.py").read_text()
+    components = {path.stem: path for path in (source / "components").glob("[a-z]*.py")}
+    for step, name in (("data", "load_data"), ("train", "train_model")):
+        assert f"from {package(project)}.{step} import {name}" in components[name].read_text()
+        assert f"def {name}(" in (source / f"{step}.py").read_text()
+        assert (project / "tests" / f"test_{step}.py").exists()
+        assert f"{name}(" in graph
+
+
+def test_the_page_for_coding_agents_names_what_there_is(project: Path) -> None:
+    text = (project / "AGENTS.md").read_text()
+    assert len(text.splitlines()) <= 40
+    for path in re.findall(r"`((?:src|tests|config)/[\w./-]+)`", text):
+        assert (project / path).exists(), path

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from support import questions
+from support import plumbing, questions
 from support.project import Project, environment, get
 from support.rendering import Renderings
-from support.runs import OWN_TESTS, champion, post, refused
+from support.runs import champion, post, refused
 from tools import names
 
 NAME = "digit-recognition"
@@ -39,23 +39,22 @@ def answers(project: Project, instances: list[object]) -> list[object]:
     return predictions
 
 
-@pytest.mark.parametrize(
-    ("name", "more"),
-    [
-        ("torch_project", ""),
-        ("table_project", ""),
-        # BentoML's server, Kubeflow, and the gate of numbers
-        (
-            "number_project",
-            "tests/serving tests/conformance tests/cluster"
-            " tests/pipelines/test_components.py tests/pipelines/test_gate_holds.py",
-        ),
-    ],
-)
-def test_it_checks_itself(name: str, more: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("name", ["torch_project", "table_project", "number_project"])
+def test_it_checks_itself(name: str, request: pytest.FixtureRequest) -> None:
     project: Project = request.getfixturevalue(name)
     project.make("lint")
-    project.make("test", f"ARGS={OWN_TESTS} {more}")
+    project.make("test", "ARGS=--ignore=tests/blueprint")
+
+
+@pytest.mark.parametrize("name", ["torch_project", "table_project", "number_project"])
+def test_the_plumbing_holds_with_its_answers(
+    name: str, renderings: Renderings, request: pytest.FixtureRequest
+) -> None:
+    """The tests that the default project has not, and those that its answers decide."""
+    project: Project = request.getfixturevalue(name)
+    known = plumbing.collected(project, renderings(plumbing_tests=True))
+    files = (plumbing.collected(project) - known) | plumbing.decided_by_answers(project)
+    project.make("test", f"ARGS=-q {' '.join(sorted(files))}", timeout=1800)
 
 
 def test_pictures_in_folders_are_learned_by_pytorch(torch_project: Project) -> None:
@@ -153,9 +152,10 @@ def test_every_other_pair_trains_and_exports(
 ) -> None:
     """Its own tests, by the Python of the project with the same framework."""
     python = request.getfixturevalue(SET_UP[framework][0]).path / ".venv" / "bin" / "python"
-    rendered = renderings(framework=framework, task=task)
+    rendered = renderings(framework=framework, task=task, plumbing_tests=True)
+    files = ["tests/test_data.py", "tests/test_train.py", *plumbing.decided_by_answers(rendered)]
     done = subprocess.run(
-        [python, "-m", "pytest", "-q", "tests/steps", "tests/test_training.py"],
+        [python, "-m", "pytest", "-q", *files],
         cwd=rendered,
         env=environment() | {"PYTHONPATH": os.fspath(rendered / "src")},
         capture_output=True,
