@@ -67,7 +67,7 @@ def summary(spec: dict[str, Any]) -> dict[str, Any]:
                 **{key: _source(each) for key, each in inputs.get("parameters", {}).items()},
                 **{key: _source(each) for key, each in inputs.get("artifacts", {}).items()},
             }
-            found[name] = {"cached": bool(task["cachingOptions"].get("enableCache"))}
+            found[name] = {"cached": bool(task.get("cachingOptions", {}).get("enableCache"))}
             if condition := task.get("triggerPolicy", {}).get("condition"):
                 found[name]["if"] = condition
             if "dag" in component:
