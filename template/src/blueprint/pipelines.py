@@ -42,6 +42,11 @@ def names() -> list[str]:
     return sorted({entry.name for entry in entry_points(group=GROUP)})
 
 
+def modules() -> list[str]:
+    """The modules that hold the project's pipelines."""
+    return sorted({entry.module for entry in entry_points(group=GROUP)})
+
+
 def module(name: str) -> ModuleType:
     """A module of the project's package, such as "train", imported."""
     return import_module(f"{package()}.{name}")

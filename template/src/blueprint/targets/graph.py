@@ -124,8 +124,9 @@ def arguments(settings: Settings, facts: dict[str, str]) -> dict[str, Any]:
         for name, parameter in wanted.items()
         if name not in values and parameter.default is parameter.empty
     ]
+    others = known - parameters(settings.model_copy(update={"parameters": {}})).keys() - {*FACTS}
     problems += [
-        _unknown(f"parameters.{name}", name, known - {*values} - {*FACTS}, "parameter")
+        _unknown(f"parameters.{name}", name, others, "parameter")
         for name in settings.parameters
         if name not in known
     ]

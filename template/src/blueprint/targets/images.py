@@ -7,9 +7,9 @@ read it. Beside it is what is in each image: `build/<kind>.cdx.json`, a CycloneD
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -50,14 +50,15 @@ def build(
     engine = find_engine()
     if not Path("uv.lock").exists():
         raise UserError("uv.lock is missing: `make setup` writes it, and the images are made of it")
-    tag, code, built = _tag(), fingerprint(), {}
+    version, code, built = tag(), fingerprint(), {}
     for kind in kinds:
-        reference = f"{settings.images.name(kind)}:{tag}"
+        reference = f"{settings.images.name(kind)}:{version}"
         print(f"{reference} …", flush=True)
         start = time.perf_counter()
         _run(engine, [*_build(engine, kind, reference), *arguments, "."])
         _write_sbom(kind)
-        built[kind] = Image(reference, code, _megabytes(engine, reference))
+        size = _ask(engine, "image", "inspect", "--format", "{{.Size}}", reference) or "0"
+        built[kind] = Image(reference, code, round(int(size) / 1e6))
         seconds = time.perf_counter() - start
         print(f"{reference}  {built[kind].megabytes} MB  {seconds:.1f} s", flush=True)
     if _changes():
@@ -95,21 +96,7 @@ def recorded() -> dict[str, Image]:
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError) as error:
-        raise UserError(f"{FILE} is damaged ({error}): `make images` writes it anew") from None
-
-
-def pipeline_image(settings: Settings) -> str:
-    """The image that a compiled pipeline names: the configured one, or what was pushed or built,
-    or else what `make images` would build."""
-    if settings.pipeline.image:
-        return str(settings.pipeline.image)
-    image = recorded().get("pipeline")
-    if image:
-        if image.code != fingerprint():
-            old = f"{image.reference} is of other code than the project's: `make images` again"
-            print(f"warning: {old}", file=sys.stderr)
-        return image.pushed or image.reference
-    return f"{settings.images.name('pipeline')}:{_tag() if _commit() else 'unbuilt'}"
+        raise UserError(f"{FILE} is damaged ({error}): `make images` writes it again") from None
 
 
 def current_pipeline_image() -> str:
@@ -126,15 +113,12 @@ def find_engine() -> str:
     """The program that builds: CONTAINER_ENGINE, or the first there is. Raises UserError."""
     wanted = os.environ.get("CONTAINER_ENGINE")
     names = [wanted] if wanted else [name for name in ENGINES if shutil.which(name)]
-    if not names:
-        raise UserError("no container engine: install Docker (23 or later) or podman")
-    reasons = []
-    for name in names:
-        reason = _unusable(name)
+    reasons = {name: _unusable(name) for name in names}
+    for name, reason in reasons.items():
         if not reason:
             return name
-        reasons.append(f"{name}: {reason}")
-    raise UserError("\n".join(reasons))
+    text = "\n".join(f"{name}: {reason}" for name, reason in reasons.items())
+    raise UserError(text or "no container engine: install Docker (23 or later) or podman")
 
 
 def _unusable(engine: str) -> str:
@@ -148,12 +132,18 @@ def _unusable(engine: str) -> str:
     return ""
 
 
-def _tag() -> str:
+def tag() -> str:
     """The commit, twelve digits of it; with changes, `-dirty-` and a hash of what is built."""
-    commit = _commit()
-    if not commit:
+    if not (commit := _commit()):
         raise UserError("images are tagged with the commit, and there is none: `git commit` first")
-    return commit[:12] + (f"-dirty-{_content()}" if _changes() else "")
+    if not _changes():
+        return commit[:12]
+    digest = hashlib.sha256()
+    listed = _ask("git", "ls-files", "-co", "--exclude-standard", "--", *CONTENT) or ""
+    for path in map(Path, sorted(listed.splitlines())):
+        if path.is_file():
+            digest.update(f"{path} ".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return f"{commit[:12]}-dirty-{digest.hexdigest()[:12]}"
 
 
 def _commit() -> str:
@@ -167,19 +157,10 @@ def _changes() -> list[str]:
     return [line.split(maxsplit=1)[1] for line in listed.splitlines()]
 
 
-def _content() -> str:
-    """A hash of what images are made of."""
-    listed = _ask("git", "ls-files", "-co", "--exclude-standard", "--", *CONTENT) or ""
-    digest = hashlib.sha256()
-    for path in map(Path, sorted(listed.splitlines())):
-        if path.is_file():
-            digest.update(f"{path} ".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:12]
-
-
 def _write_sbom(kind: str) -> None:
     """Write what the lock puts into an image, with the hash of each file, as CycloneDX."""
-    command = [_uv(), "export", "--quiet", "--locked", "--format", "cyclonedx1.5"]
+    uv = os.environ.get("UV") or shutil.which("uv") or ".tools/bin/uv"
+    command = [uv, "export", "--quiet", "--locked", "--format", "cyclonedx1.5"]
     command += ["--no-default-groups", "--group", kind]  # as docker/<kind>.Dockerfile has it
     command += ["--group", os.environ.get(TRAINING) or "training"] if kind == "pipeline" else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -189,18 +170,13 @@ def _write_sbom(kind: str) -> None:
     (FILE.parent / f"{kind}.cdx.json").write_text(done.stdout)
 
 
-def _uv() -> str:
-    """The uv that started this, as it says, or the one at hand."""
-    return os.environ.get("UV") or shutil.which("uv") or ".tools/bin/uv"
-
-
 def _build(engine: str, kind: str, reference: str) -> list[str]:
     # Without its own format podman leaves HEALTHCHECK out.
     command = ["buildx", "build", "--load"] if engine == "docker" else ["build", "--format=docker"]
     command += ["--file", f"docker/{kind}.Dockerfile", "--tag", reference]
     labels = {
         "REVISION": _commit() + ("-dirty" if _changes() else ""),
-        "SOURCE": _source(),
+        "SOURCE": re.sub(r"//[^/]*@", "//", _ask("git", "remote", "get-url", "origin") or ""),
         "VERSION": reference.rpartition(":")[2],
     }
     given = {name: os.environ[name] for name in FROM_ENVIRONMENT if os.environ.get(name)}
@@ -214,18 +190,6 @@ def _build(engine: str, kind: str, reference: str) -> list[str]:
     return command
 
 
-def _source() -> str:
-    """The repository's address, without a login that may be in it."""
-    remote = _ask("git", "remote", "get-url", "origin") or ""
-    scheme, separator, rest = remote.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else remote
-
-
-def _megabytes(engine: str, reference: str) -> int:
-    size = _ask(engine, "image", "inspect", "--format", "{{.Size}}", reference) or "0"
-    return round(int(size) / 1e6)
-
-
 def _digest(engine: str, target: str) -> str:
     digests = _ask(engine, "image", "inspect", "--format", '{{join .RepoDigests " "}}', target)
     name = target.rpartition(":")[0]
@@ -237,10 +201,9 @@ def _digest(engine: str, target: str) -> str:
 
 def _remember(images: dict[str, Image]) -> None:
     FILE.parent.mkdir(exist_ok=True)
-    new = FILE.with_suffix(".new")
     text = json.dumps({kind: asdict(image) for kind, image in images.items()}, indent=2)
-    new.write_text(text + "\n")
-    new.replace(FILE)
+    FILE.with_suffix(".new").write_text(text + "\n")
+    FILE.with_suffix(".new").replace(FILE)
 
 
 def _run(engine: str, arguments: Sequence[str], hint: str = "") -> None:

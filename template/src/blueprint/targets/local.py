@@ -37,7 +37,8 @@ def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -
     `runner` is one of RUNNERS. Raises `RunError` when a step fails.
     """
     with _exclusive():
-        image, start = "", processes.run_process
+        image = ""
+        start: processes.Start = processes.run_process
         if runner == "docker":
             from . import containers, images
 

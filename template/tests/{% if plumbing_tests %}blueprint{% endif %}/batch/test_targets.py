@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import kfp
 import pytest
 from kfp import local
 
@@ -17,8 +16,8 @@ from blueprint.model import Model
 from blueprint.progress import Ticker
 from blueprint.registry import store
 from blueprint.registry.client import Registry
-from blueprint.targets.compile import batch_parameters, compile_batch
-from blueprint.targets.local import _step_environment
+from blueprint.targets import graph
+from blueprint.targets.processes import run_process, started_by
 
 
 @pytest.fixture
@@ -116,14 +115,13 @@ def test_a_log_gets_a_line_at_intervals():
 
 
 def test_the_pipeline_scores_with_the_champion_or_a_version(settings, tmp_path):
-    path = Path("build/batch_prediction.yaml")
-    compile_batch(settings, path, "local/python:1")
-    pipeline = kfp.components.load_component_from_file(str(path))
+    pipeline = graph.configure(settings, "local/python:1", "batch-prediction").pipeline
+    values = graph.parameters(settings, "batch-prediction")
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "runs"))
-    places = {"input_uri": "new rows.csv", "output_uri": "scores.parquet"}
+    paths = {"input_uri": "new rows.csv", "output_uri": "scores.parquet"}
 
-    with _step_environment():
-        pipeline(**batch_parameters(settings), **places)
+    with started_by(run_process):
+        pipeline(**values, **paths)
         assert scored_with("scores.parquet", tmp_path) == "0.1"
-        pipeline(**batch_parameters(settings), **places, version="2", force=True)
+        pipeline(**values, **paths, version="2", force=True)
     assert scored_with("scores.parquet", tmp_path) == "0.2"

@@ -8,9 +8,9 @@ from cluster.fake import Fake
 
 from blueprint import settings
 from blueprint.targets import images
+from blueprint.targets.facts import fingerprint
 from blueprint.targets.kubeflow.client import connect
 from blueprint.targets.kubeflow.settings import Kubeflow
-from blueprint.targets.local import fingerprint
 
 REAL = os.environ.get("KFP_ENDPOINT")
 IMAGE = "registry.example.com/team/digits-pipeline@sha256:1"

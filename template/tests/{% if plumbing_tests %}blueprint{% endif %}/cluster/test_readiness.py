@@ -46,7 +46,7 @@ registry:
 
 def test_a_configuration_as_it_is_generated(folder):
     (folder / "config" / "new.yaml").write_text(GENERATED)  # config/staging.yaml is yours by now
-    command = [sys.executable, "-m", "blueprint.targets.kubeflow.commands", "doctor"]
+    command = [sys.executable, "-m", "blueprint.cli", "doctor"]
     variables = {**os.environ, "MLOPS_ENV": "new", "COLUMNS": "200"}
     done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=60)
 

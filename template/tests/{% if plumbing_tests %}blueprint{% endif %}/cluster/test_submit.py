@@ -12,7 +12,7 @@ from datetime import datetime
 import pytest
 
 from blueprint.errors import UserError
-from blueprint.targets import local
+from blueprint.targets import facts
 from blueprint.targets.kubeflow import listing, schedules, submission
 
 
@@ -43,8 +43,8 @@ def test_a_run_is_of_the_pipelines_version_and_of_this_commit(cluster, client, s
     assert run.experiment_id == experiment.experiment_id
     assert run.display_name.startswith(cluster.registry.name)
     assert run.runtime_config.parameters == {
-        "revision": local.revision(),
-        "lock": local.lock_hash(),
+        "revision": facts.revision(),
+        "lock": facts.lock_hash(),
         "snapshot": "",
     }
     reference = run.pipeline_version_reference
@@ -175,7 +175,7 @@ def test_the_command_line_loads_nothing_heavy_for_its_help():
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_one(folder, arguments, message):
-    command = [sys.executable, "-m", "blueprint.targets.kubeflow.commands", *arguments]
+    command = [sys.executable, "-m", "blueprint.cli", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     assert done.returncode == 1

@@ -14,7 +14,7 @@ from blueprint.errors import UserError
 from blueprint.model import Model, digest
 from blueprint.registry import store
 from blueprint.registry.client import Registry
-from blueprint.targets.compile import parameters
+from blueprint.targets.graph import parameters
 
 components = pipelines.module("components")
 

@@ -17,7 +17,7 @@ from blueprint.export.record import RECORD
 from blueprint.model import DTYPES, MODEL_FILE, SIGNATURE_FILE, ModelError, Signature, digest
 from blueprint.registry import store
 from blueprint.registry.client import Registry
-from blueprint.targets.compile import parameters
+from blueprint.targets.graph import parameters
 
 components = pipelines.module("components")
 SETS = ("train_data", "validation_data", "test_data")

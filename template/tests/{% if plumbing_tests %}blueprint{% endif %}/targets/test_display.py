@@ -35,8 +35,10 @@ def test_results_and_not_noise_are_shown(tmp_path):
     assert display.results["load_data"] == "finished"
 
 
-def test_steps_that_say_nothing_were_cached_or_skipped(tmp_path):
-    _, display = show(tmp_path, "[train_model] started\n[train_model] finished: in 1 s\n")
+def test_a_step_is_cached_when_kfp_says_so_and_skipped_when_it_never_started(tmp_path):
+    text = "Task load-data cache hit (key=1f); skipping execution.\n[train_model] started\n"
+    shown, display = show(tmp_path, text + "[train_model] finished: in 1 s\n")
+    assert "· load_data" in shown.splitlines()[0]
 
     assert display.results == {
         "load_data": "cached",
@@ -62,7 +64,6 @@ def test_a_failure_is_kept_in_one_line(tmp_path, capsys):
 def test_a_step_that_could_say_nothing_is_named(tmp_path):
     shown, display = show(tmp_path, "[train_model] failed: its process ended with exit code 3\n")
 
-    assert display.results["load_data"] == "cached"
     assert "✗ train_model" in shown
     assert display.error == "train_model: its process ended with exit code 3"
 
@@ -82,6 +83,37 @@ def test_markup_in_what_a_step_says_is_text(tmp_path):
     )
 
     assert "[red]x[/red]" in shown
+
+
+def test_a_step_that_does_not_report_itself_is_shown_once(tmp_path):
+    """Its runner says that it starts and ends; one that reports itself is shown once, too."""
+    runner = "[load_data] started\n{}[load_data] finished\n"
+    itself = "[load_data] started\n[load_data] says: 10 rows\n[load_data] finished: in 1 s\n"
+    for said in ("", itself):
+        shown, display = show(tmp_path, runner.format(said))
+        assert shown.count("✓ load_data") == shown.count("load_data …") == 1
+        assert display.results["load_data"] == "finished"
+
+
+def test_two_steps_at_once_keep_their_own_words(tmp_path):
+    lines = ["load_data] started", "train_model] started", "load_data] says: 10 rows"]
+    lines += ["train_model] says: 3 epochs", "load_data] finished", "train_model] finished"]
+    shown, _ = show(tmp_path, "".join(f"[{line}\n" for line in lines))
+
+    assert "10 rows" in next(line for line in shown.splitlines() if "✓ load_data" in line)
+    assert "3 epochs" in next(line for line in shown.splitlines() if "✓ train_model" in line)
+
+
+def test_nothing_is_wider_than_a_terminal_or_broken_in_a_word(tmp_path):
+    word = "accuracy better than a constant answer's 0.9583 against 0.6250 gain +0.3333 "
+    said = "".join(f"[evaluate_model] says: {word * times}\n" for times in (1, 3))
+    text = f"[evaluate_model] started\n{said}[evaluate_model] finished\n"
+    shown, _ = show(tmp_path, text)
+
+    assert max(map(len, shown.splitlines())) <= 80
+    below = [line for line in shown.splitlines() if line.startswith("    ")]
+    assert len(below) == 5
+    assert {*" ".join(below).split()} == {*word.split()}
 
 
 class Terminal(io.StringIO):

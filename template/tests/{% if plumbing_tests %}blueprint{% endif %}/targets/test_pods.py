@@ -14,7 +14,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec, PlatformSpec
 
 from blueprint import settings
 from blueprint.settings import SettingsError
-from blueprint.targets.compile import compile_batch, compile_pipeline
+from blueprint.targets.kubeflow.compiling import compile_pipeline
 
 IMAGE = "registry.example.com/pipeline@sha256:1"
 EVERY = {
@@ -53,9 +53,9 @@ MAY_DIFFER = [
 ]
 
 
-def compiled(loaded, compile_=compile_pipeline, image=IMAGE):
+def compiled(loaded, entry="training", image=IMAGE):
     path = Path("build/compiled.yaml")
-    compile_(loaded, path, image)
+    compile_pipeline(loaded, path, image, entry)
     spec, *platform = yaml.safe_load_all(path.read_text())
     return spec, *platform
 
@@ -134,10 +134,10 @@ def test_options_reach_the_steps_they_are_for(load):
 
 
 def test_batch_prediction_is_tried_again_as_often_as_configured(load):
-    [spec] = compiled(load(), compile_batch)
+    [spec] = compiled(load(), "batch-prediction")
     assert spec["root"]["dag"]["tasks"]["score-rows"]["retryPolicy"]["maxRetryCount"] == 2
 
-    spec, _ = compiled(load(*OPTIONS), compile_batch)
+    spec, _ = compiled(load(*OPTIONS), "batch-prediction")
     assert spec["root"]["dag"]["tasks"]["score-rows"]["retryPolicy"]["maxRetryCount"] == 5
 
 
@@ -157,7 +157,6 @@ def test_a_source_that_changes_is_read_in_every_run(load):
         ("pipeline.every.cpu=much", "command line: pipeline.every.cpu: expected a number of cores"),
         ("pipeline.every.memory=2 GB", "pipeline.every.memory: expected a size, such as 4Gi"),
         ("pipeline.every.gpus=1", "command line: pipeline.every.gpus: no such key"),
-        ("pipeline.steps.train.gpu=1", "pipeline.steps.train.*'train_model'"),
         ("pipeline.every.secrets={a: {key: 'A-B'}}", "expected the name of a variable"),
         ("pipeline.every.secrets={A_b: {key: A}}", "expected a name in Kubernetes"),
         ("pipeline.every.tolerations=[{operator: Exists, value: x}]", "Exists takes no value"),

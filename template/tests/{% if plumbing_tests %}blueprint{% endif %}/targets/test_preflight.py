@@ -7,7 +7,7 @@ from blueprint import settings
 from blueprint.data import check_columns
 from blueprint.errors import UserError
 from blueprint.settings import SettingsError
-from blueprint.targets import code, local, preflight
+from blueprint.targets import code, facts, local, preflight
 
 CLASSES, NUMBERS = "data.task=tabular-classification", "data.task=tabular-regression"
 FLOORS = "gate.slices={classes: true, floors: {macro_fl: 0.5}}"
@@ -30,7 +30,7 @@ def test_the_projects_own_configuration_is_sound(load):
 def test_what_the_gate_cannot_ask_is_named(load, overrides, message):
     with pytest.raises(SettingsError, match=message):
         local.run(load(*overrides))
-    assert not local.RUNS.exists()
+    assert not [*facts.RUNS.glob("*.log")]
 
 
 @pytest.fixture
@@ -38,22 +38,27 @@ def train_model(folder, tmp_path, monkeypatch):
     """Write a `train_model` with other arguments, of which the configuration gives none."""
     test = folder / "config" / "test.yaml"
     test.write_text(yaml.safe_dump(yaml.safe_load(test.read_text()) | {"train": {}}))
+    package = tmp_path / "owned" / "shop"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "data.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / "owned")
+    monkeypatch.setattr(pipelines, "package", lambda: "shop")
 
     def write(arguments, imports=""):
-        package = tmp_path / code.PACKAGE.name
-        (package / "steps").mkdir(parents=True, exist_ok=True)
-        train = package / "steps" / "train.py"
-        train.write_text(f"{imports}\n\ndef train_model(a, b, *, {arguments}): ...\n")
-        monkeypatch.setattr(settings, "TRAIN", train)
-        monkeypatch.setattr(code, "PACKAGE", package)
+        (package / "train.py").write_text(
+            f"{imports}\n\ndef train_model(a, b, *, {arguments}): ...\n"
+        )
+        code._home.cache_clear()
 
-    return write
+    yield write
+    code._home.cache_clear()
 
 
 @pytest.mark.parametrize(
     ("arguments", "given", "message"),
     [
-        ("rate: float", [], r"train\.rate in config/ is missing: in steps/train\.py it has no def"),
+        ("rate: float", [], r"train\.rate in config/ is missing: in train\.py it has no def"),
         ("rate: float", ["train.rate=fast"], r"train\.rate: expected float, got 'fast'"),
         ("kind: Literal['a', 'b'] = KIND", ["train.kind=c"], r"expected Literal\['a', 'b'\], got"),
         ("depth: int | None = None", ["train.depth=2.5"], r"expected int \| None, got 2\.5"),
@@ -68,23 +73,25 @@ def test_arguments_that_train_model_cannot_take_are_named(
         preflight.check(load(*given))
 
 
-def test_arguments_that_it_can_take_are_taken(load, train_model):
+def test_arguments_that_it_can_take_are_given(load, train_model):
     train_model("rate: float = 1, depth: Optional[int] = None, model: Model = None")
-    asked = load("train.rate=0.5", "train.depth=3", "train.model=own")
-    preflight.check(asked)
-    assert asked.train == {"rate": 0.5, "depth": 3, "model": "own"}
+    loaded = load("train.rate=0.5", "train.depth=3", "train.model=own")
+    preflight.check(loaded)
+    assert loaded.train == {"rate": 0.5, "depth": 3, "model": "own"}
 
 
 def test_a_library_of_another_framework_is_named(load, train_model):
     optional = "try:\n    import nothing\nfinally: ...\n"
     train_model("seed=1", f"import numpy\n{optional}import caffe.proto")
-    with pytest.raises(SettingsError, match=r"steps/train\.py imports caffe, .*steps/ of the new"):
+    with pytest.raises(
+        SettingsError, match=r"train\.py imports caffe, which is not installed: `uv add"
+    ):
         preflight.check(load())
 
 
 def test_a_train_model_that_is_no_python_is_named(load, train_model):
     train_model("seed=")
-    with pytest.raises(SettingsError, match=r"steps/train\.py, line 3: "):
+    with pytest.raises(SettingsError, match=r"train\.py, line 3: "):
         load()
 
 

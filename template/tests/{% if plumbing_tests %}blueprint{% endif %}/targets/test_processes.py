@@ -8,15 +8,18 @@ import time
 from pathlib import Path
 
 import pytest
+from kfp.local import subprocess_task_handler as handler
 
-from blueprint.targets.processes import run_process
+from blueprint.targets.processes import run_process, started_by
 
-STARTED = "import os, signal, subprocess, sys, time; print('begun', flush=True);"
+BEGUN = "import os, signal, subprocess, sys, time; print('begun', flush=True);"
 STEP = ["--function_to_execute", "train_model"]
 
 
 def run(script):
-    return run_process([sys.executable, "-c", STARTED + script, *STEP])
+    """Run a step as KFP does."""
+    with started_by(run_process):
+        return handler.run_local_subprocess([sys.executable, "-c", BEGUN + script, *STEP])
 
 
 def is_alive(pid):
@@ -49,10 +52,12 @@ def ends(pid, seconds=20):
 )
 def test_how_a_step_ended_is_said(script, code, words, capfd):
     assert run(script) == code
-    first, *rest = capfd.readouterr().out.splitlines()
+    started, first, last = capfd.readouterr().out.splitlines()
+    assert started == "[train_model] started"
     assert first == "begun"
-    assert len(rest) == (1 if words else 0)
-    assert not words or (rest[0].startswith("[train_model] failed: ") and words in rest[0])
+    end = "[train_model] failed: " if words else "[train_model] finished"
+    assert last.startswith(end)
+    assert words in last
 
 
 @pytest.mark.parametrize("session", [False, True], ids=["a child", "a daemon"])
@@ -63,7 +68,7 @@ def test_what_a_step_leaves_running_is_not_waited_for(session, capfd):
     assert run(script) == 0
 
     assert time.monotonic() - start < 15
-    pid = int(capfd.readouterr().out.split()[-1])
+    pid = int(capfd.readouterr().out.splitlines()[-2])
     if session:
         os.kill(pid, 9)  # nobody can find what hides like this
     else:
@@ -90,6 +95,7 @@ def test_a_step_ends_with_the_run(number):
     assert "code" not in run.stdout.read()
 
 
-def test_lines_come_whole_in_any_encoding(capfd):
+def test_lines_are_complete_in_any_encoding(capfd):
     run(r"os.write(1, b'a\rb \xff'); time.sleep(0.2); os.write(1, 'ä\nend'.encode())")
-    assert capfd.readouterr().out == "begun\na\nb \ufffdä\nend\n"
+    lines = capfd.readouterr().out.splitlines()[1:-1]
+    assert lines == ["begun", "a", "b \ufffdä", "end"]

@@ -1,20 +1,40 @@
 """`make compile`: each pipeline to a file that Kubeflow Pipelines takes, and a summary of it."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from ... import pipelines
+from ...errors import UserError
 from ...settings import Settings
 from .. import graph, images
+from ..facts import fingerprint
 
 
 def compile_all(settings: Settings, folder: Path = Path("build")) -> list[Path]:
     """Write every pipeline of the project to `folder`, for the image that was pushed or built."""
-    image = images.pipeline_image(settings)
+    image = pipeline_image(settings)
     paths = {entry: folder / f"{entry.replace('-', '_')}.yaml" for entry in pipelines.names()}
     for entry, path in paths.items():
         compile_pipeline(settings, path, image, entry)
     return list(paths.values())
+
+
+def pipeline_image(settings: Settings) -> str:
+    """The image that a compiled pipeline names: the configured one, or what was pushed or built,
+    or else what `make images` would build."""
+    if settings.pipeline.image:
+        return str(settings.pipeline.image)
+    if image := images.recorded().get("pipeline"):
+        if image.code != fingerprint():
+            old = f"{image.reference} is of other code than the project's: `make images` again"
+            print(f"warning: {old}", file=sys.stderr)
+        return image.pushed or image.reference
+    try:
+        version = images.tag()
+    except UserError:  # there is no commit
+        version = "unbuilt"
+    return f"{settings.images.name('pipeline')}:{version}"
 
 
 def compile_pipeline(settings: Settings, path: Path, image: str, entry: str = "training") -> None:
@@ -47,7 +67,7 @@ def summary(spec: dict[str, Any]) -> dict[str, Any]:
                 **{key: _source(each) for key, each in inputs.get("parameters", {}).items()},
                 **{key: _source(each) for key, each in inputs.get("artifacts", {}).items()},
             }
-            found[name] = {"cached": bool(task["cachingOptions"].get("enableCache"))}
+            found[name] = {"cached": bool(task.get("cachingOptions", {}).get("enableCache"))}
             if condition := task.get("triggerPolicy", {}).get("condition"):
                 found[name]["if"] = condition
             if "dag" in component:

@@ -9,10 +9,10 @@ from typing import Any
 import kfp_server_api as api
 
 from ...settings import Settings
-from .. import facts, graph, images, preflight
+from .. import facts, graph, preflight
 from . import following, readiness
 from .client import Client, ClusterError, connect, errors, named
-from .compiling import compile_pipeline
+from .compiling import compile_pipeline, pipeline_image
 
 SPEC = Path("build/training.yaml")
 
@@ -73,7 +73,7 @@ def upload(settings: Settings) -> Uploaded:
         raise ClusterError("\n".join(problems))
     arguments(settings, "")  # so that a parameter without a value is found here
     client = connect(settings)
-    compile_pipeline(settings, SPEC, images.pipeline_image(settings))
+    compile_pipeline(settings, SPEC, pipeline_image(settings))
     digest = hashlib.sha256(SPEC.read_bytes()).hexdigest()[:8]
     commit, _, dirty = facts.revision().partition("-")
     version = f"{commit[:12]}{'-dirty' if dirty else ''}-{digest}"
