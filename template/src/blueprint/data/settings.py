@@ -7,6 +7,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     create_model,
     field_validator,
     model_validator,
@@ -40,39 +41,39 @@ class Split(Section):
 
     group: str | None = None
     time: str | None = None
-    validation: Bound = 0.15
-    test: Bound = 0.2
+    validation: Annotated[Bound, Field(validate_default=True)] = 0.15
+    test: Annotated[Bound, Field(validate_default=True)] = 0.2
 
     @field_validator("validation", "test")
     @classmethod
-    def share_or_day(cls, value: float | str) -> float | str:
+    def share_or_begin(cls, value: float | str, info: ValidationInfo) -> float | str:
+        time = info.data.get("time")
         try:
-            return float(value)
+            value = float(value)
         except ValueError:
             if not (day := _day(str(value))):
                 raise ValueError("expected a share, or a day such as 2024-03-01") from None
             if day.tzinfo:
                 raise ValueError("leave the time zone out: times are those of UTC") from None
-            return value
+            if not time:
+                raise ValueError("a day, but no data.split.time names the column of days") from None
+        else:
+            if time and 0 < value < 1:
+                raise ValueError("a share, but with data.split.time a set begins at a day or number")
+            if not time and not 0 < value < 1:
+                raise ValueError("a share must be greater than 0 and less than 1")
+        return value
 
     @model_validator(mode="after")
     def leave_rows_to_train(self) -> "Split":
-        early, late = self.validation, self.test
         if self.group and self.time:
             raise ValueError("give one of group and time")
-        if isinstance(early, str) != isinstance(late, str):
+        begins = [_day(v) if isinstance(v, str) else v for v in (self.validation, self.test)]
+        if isinstance(begins[0], float) != isinstance(begins[1], float):
             raise ValueError("validation and test must both be days or both numbers")
-        if self.time:
-            if any(not isinstance(value, str) and 0 < value < 1 for value in (early, late)):
-                raise ValueError("a share, but with time a set begins at a day or number")
-            days = [_day(value) if isinstance(value, str) else value for value in (early, late)]
-            if not days[0] < days[1]:  # type: ignore[operator]
-                raise ValueError("test must begin later than validation")
-        elif isinstance(early, str) or isinstance(late, str):
-            raise ValueError("a day, but no data.split.time names the column of days")
-        elif not (0 < early < 1 and 0 < late < 1):
-            raise ValueError("a share must be greater than 0 and less than 1")
-        elif early + late >= 1:
+        if self.time and not begins[0] < begins[1]:  # type: ignore[operator]
+            raise ValueError("test must begin later than validation")
+        if not self.time and begins[0] + begins[1] >= 1:  # type: ignore[operator]
             raise ValueError("validation + test must be below 1, so that rows remain to train on")
         return self
 
@@ -205,3 +206,14 @@ else:
     Data = create_model("Data", __base__=BaseData, __doc__=BaseData.__doc__, **_sections())
 
 SECTIONS = {"data": (Data, ...)}
+# Which keys may have a login in the environment, and what to do about one elsewhere.
+FROM_ENVIRONMENT = [
+    key
+    for name in sources.names()
+    for key in getattr(sources.module(name), "FROM_ENVIRONMENT", ())
+]
+LOGINS = {
+    key: text
+    for name in sources.names()
+    for key, text in getattr(sources.module(name), "LOGINS", {}).items()
+}

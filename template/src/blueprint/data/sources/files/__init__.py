@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from ....settings import Section, with_login
+from ....settings import ENV_PREFIX, Section, with_login
 from ... import DataError
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ CLIENT: dict[str, Any] = {
 
 
 NEEDS = "data.files.path"
+FROM_ENVIRONMENT = ("data.files.path",)
+LOGINS = {
+    "data.files.path": "object stores take theirs from their cloud's own variables; or set the "
+    f"whole URL in the environment as {ENV_PREFIX}DATA__FILES__PATH"
+}
 
 
 class Settings(Section):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 VARIABLE = f"{ENV_PREFIX}DATA__SQL__"
 NEEDS = "data.sql.url and data.sql.query or data.sql.table"
+FROM_ENVIRONMENT = ("data.sql.url", "data.sql.user", "data.sql.password")
+LOGINS = {"data.sql.url": f"set it in the environment as {VARIABLE}PASSWORD"}
 CACHED = False  # nothing tells whether rows of a database have changed
 
 
@@ -27,9 +29,7 @@ class Settings(Section):
     @classmethod
     def hold_no_password(cls, url: str | None) -> str | None:
         if url and without_login(url) != url:
-            raise ValueError(
-                f"a login is in it; leave it out: set it in the environment as {VARIABLE}PASSWORD"
-            )
+            raise ValueError(f"a login is in it; leave it out: {LOGINS['data.sql.url']}")
         return url
 
     @model_validator(mode="after")
