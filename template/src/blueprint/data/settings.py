@@ -59,7 +59,9 @@ class Split(Section):
                 raise ValueError("a day, but no data.split.time names the column of days") from None
         else:
             if time and 0 < value < 1:
-                raise ValueError("a share, but with data.split.time a set begins at a day or number")
+                raise ValueError(
+                    "a share, but with data.split.time a set begins at a day or number"
+                )
             if not time and not 0 < value < 1:
                 raise ValueError("a share must be greater than 0 and less than 1")
         return value
@@ -208,9 +210,7 @@ else:
 SECTIONS = {"data": (Data, ...)}
 # Which keys may have a login in the environment, and what to do about one elsewhere.
 FROM_ENVIRONMENT = [
-    key
-    for name in sources.names()
-    for key in getattr(sources.module(name), "FROM_ENVIRONMENT", ())
+    key for name in sources.names() for key in getattr(sources.module(name), "FROM_ENVIRONMENT", ())
 ]
 LOGINS = {
     key: text

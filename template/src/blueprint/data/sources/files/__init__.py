@@ -19,7 +19,6 @@ from ... import DataError
 if TYPE_CHECKING:
     import polars as pl
 
-HERE = Path(__file__).parent
 FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 FORMATS |= dict.fromkeys(SUFFIXES, "images")
@@ -104,13 +103,19 @@ def scan(*, path: str, format: str | None = None, **given: Any) -> "pl.LazyFrame
     not tell it. Raises `DataError` when nothing can be read.
     """
     if files_of(path, format)[1] == "images":
-        if not (HERE / "images.py").exists():
+        if not (images := part("images")):
             raise DataError(f"files {path}: pictures, but data.task takes tables")
-        pictures: pl.LazyFrame = import_module(".images", __name__).scan(Path(path))
+        pictures: pl.LazyFrame = images.scan(Path(path))
         return pictures
     from . import tables
 
     return tables.scan(path=path, format=format, **given)
+
+
+def part(name: str) -> Any:
+    """A module here that comes with some tasks, or None."""
+    there = (Path(__file__).parent / f"{name}.py").exists()
+    return import_module(f".{name}", __name__) if there else None
 
 
 def explain(error: BaseException, **given: Any) -> str:
