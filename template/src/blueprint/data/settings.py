@@ -129,12 +129,11 @@ class BaseData(Section):
     @model_validator(mode="after")
     def describe_source(self) -> "BaseData":
         section = getattr(self, self.source.replace("-", "_"), None)
-        needs, pictures = self._of_source("NEEDS", ""), self._of_source("PICTURES", default=False)
+        needs = self._of_source("NEEDS", "")
         if needs and section is None:
             raise ValueError(f"source: {self.source} needs {needs}")
-        if getattr(section, "format", None) == "images":
-            pictures = True
-        if pictures and self.task != "image-classification":
+        images = getattr(section, "format", None) == "images"
+        if (images or self._of_source("PICTURES", default=False)) and self.task != "image-classification":
             raise ValueError(
                 f"source: {self.source} gives pictures; task: {self.task} needs a table"
             )
@@ -193,13 +192,13 @@ class BaseData(Section):
 
 def _sections() -> dict[str, Any]:
     """The section of each source that has one, by its name."""
-    fields: dict[str, Any] = {}
-    for name in sources.names():
-        if section := getattr(sources.module(name), "Settings", None):
-            optional = hasattr(sources.module(name), "NEEDS")
-            default = (section | None, None) if optional else (section, section())
-            fields[name.replace("-", "_")] = default
-    return fields
+    modules = {name.replace("-", "_"): sources.module(name) for name in sources.names()}
+    types = {name: getattr(module, "Settings", None) for name, module in modules.items()}
+    return {
+        name: (section | None, None) if hasattr(modules[name], "NEEDS") else (section, section())
+        for name, section in types.items()
+        if section
+    }
 
 
 if TYPE_CHECKING:
@@ -209,11 +208,6 @@ else:
 
 SECTIONS = {"data": (Data, ...)}
 # Which keys may have a login in the environment, and what to do about one elsewhere.
-FROM_ENVIRONMENT = [
-    key for name in sources.names() for key in getattr(sources.module(name), "FROM_ENVIRONMENT", ())
-]
-LOGINS = {
-    key: text
-    for name in sources.names()
-    for key, text in getattr(sources.module(name), "LOGINS", {}).items()
-}
+_MODULES = [sources.module(name) for name in sources.names()]
+FROM_ENVIRONMENT = [key for module in _MODULES for key in getattr(module, "FROM_ENVIRONMENT", ())]
+LOGINS = {key: text for module in _MODULES for key, text in getattr(module, "LOGINS", {}).items()}
