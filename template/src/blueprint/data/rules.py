@@ -90,19 +90,6 @@ def flag_rows(batch: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
     return batch.select(rule.broken.alias(str(index)) for index, rule in enumerate(rules))
 
 
-def first_fault(
-    batch: pl.DataFrame, flags: pl.DataFrame, rules: Sequence[Rule], before: int
-) -> Fault | None:
-    """The rule that the first faulty row breaks, with the rows that break it."""
-    faults = [(rows[0], index) for index, flag in enumerate(flags) if len(rows := flag.arg_true())]
-    if not faults:
-        return None
-    _, index = min(faults)
-    fault = Fault(rules[index])
-    fault.add(batch, flags.to_series(index), before)
-    return fault
-
-
 def rules_of(name: str, column: Column, dtype: pl.DataType) -> list[Rule]:
     """What can be wrong with a value of this column, of which the source gives `dtype`."""
     raw, target = pl.col(name), target_of(column, dtype)

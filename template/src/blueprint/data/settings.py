@@ -132,11 +132,10 @@ class BaseData(Section):
         needs = self._of_source("NEEDS", "")
         if needs and section is None:
             raise ValueError(f"source: {self.source} needs {needs}")
-        images = getattr(section, "format", None) == "images"
-        if (images or self._of_source("PICTURES", default=False)) and self.task != "image-classification":
-            raise ValueError(
-                f"source: {self.source} gives pictures; task: {self.task} needs a table"
-            )
+        pictures = self._of_source("PICTURES", getattr(section, "format", None) == "images")
+        if pictures and self.task != "image-classification":
+            text = f"source: {self.source} gives pictures; task: {self.task} needs a table"
+            raise ValueError(text)
         return self
 
     @model_validator(mode="after")

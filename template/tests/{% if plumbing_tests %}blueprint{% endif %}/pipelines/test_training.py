@@ -4,13 +4,13 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
+from blueprint.data import sources
 from blueprint.data.settings import Data
 from blueprint.data.sources import scan
 from blueprint.registry import store
@@ -132,10 +132,9 @@ def test_a_reading_of_files_is_known_by_what_they_are(load):
     assert reading(cache=False) != reading(cache=False)
 
 
-@pytest.mark.parametrize("source", get_args(Data.model_fields["source"].annotation))
-def test_a_database_is_read_again_unless_it_is_said_not_to_change(source):
-    data = Data.model_construct(source=source)
-    fixed = source in local.FIXED_SOURCES
-    assert (local.snapshot(data, cache=False) == local.snapshot(data, cache=False)) is fixed
-    if source == "sql":
+@pytest.mark.parametrize("source", sources.names())
+def test_a_source_that_may_change_is_read_again_unless_the_settings_say_otherwise(source):
+    data = Data.model_construct(source=source, files=None, sql=None)
+    assert (local.snapshot(data, cache=False) == local.snapshot(data, cache=False)) is data.fixed
+    if not data.cached:
         assert local.snapshot(data, cache=True) == ""

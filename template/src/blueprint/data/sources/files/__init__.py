@@ -61,7 +61,8 @@ def origin(data: Any) -> str:
 def only_here(data: Any) -> str:
     """What a pod of a cluster would not find."""
     path = data.files.path
-    return "" if "://" in path else f"data.files.path is {path}, on this machine: use a bucket"
+    local = f"data.files.path is {path}, on this machine: put the files into a bucket"
+    return "" if "://" in path else local
 
 
 def version(data: Any) -> str:
