@@ -96,7 +96,7 @@ def test_values_take_the_declared_type():
         ("train.epochs=null", "command line: train.epochs: expected a number, a text, true or"),
         ("train.epoch=3", "train.epoch: no such argument of train_model.*did you mean epochs"),
         ("data.sorce=sample", "command line: data.sorce: no such key; did you mean source"),
-        ("data.source=mnist", "command line: data.source: .*'files' or 'sql'.*'mnist'"),
+        ("data.source=mnist", "command line: data.source: this project reads .*files, .*'mnist'"),
         ("data.split.test=2", "command line: data.split.test: .*less than 1"),
         ("data.split.test=most", "command line: data.split.test: expected a share, or a day.*most"),
         ("data.split.test=2024-03-01", "data.split.test: a day, but no data.split.time names the"),
@@ -179,13 +179,6 @@ def test_files_that_are_missing_or_no_yaml_are_named(folder, monkeypatch):
         load()
 
 
-def test_keras_cache_is_the_default_of_fashion_mnist(monkeypatch, tmp_path):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    data = Data(task="image-classification", source="fashion-mnist")
-
-    assert data.options()["cache"] == tmp_path / "datasets" / "fashion-mnist"
-
-
 def test_the_sample_is_that_of_the_task():
     assert Data(task="tabular-regression", source="sample").options() == {
         "task": "tabular-regression"
@@ -244,7 +237,6 @@ def test_days_and_numbers_of_a_split_survive_the_way_to_a_step(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"source": "fashion-mnist"}, "source: fashion-mnist gives pictures; task: tabular-reg"),
         (
             {"source": "files", "files": {"path": "p", "format": "images"}},
             "source: files gives pictures; task: tabular-regression needs a table",

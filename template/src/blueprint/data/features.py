@@ -1,15 +1,18 @@
 """What a data set stores of each column: features that a model can take, and the label."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
 from . import DataError
 from .dataset import Feature
-from .rules import DTYPES, inner_of
+from .rules import DTYPES, INFINITE, LARGEST, MISSING, Rule, inner_of, is_missing
 
 NAMES = {dtype: name for name, dtype in DTYPES.items() if not dtype.is_temporal()}
 IMAGES, REGRESSION = "image-classification", "tabular-regression"
+INDEX = re.compile(r"Unnamed: \d+|__index_level_\d+__|")  # as pandas writes it
+LEAVE_OUT = "leave it out in data.py, or by data.columns with data.extra_columns: drop"
 MANY = 20  # different values: more are no categories, if they look like numbers
 
 
@@ -97,3 +100,33 @@ def prepare_label(
         )
     classes = tuple(known.cast(pl.String))
     return rows.with_columns(value.cast(pl.String).cast(pl.Enum(classes))), classes
+
+
+def rules_of_model(
+    schema: Mapping[str, pl.DataType], features: Mapping[str, Feature], label: str
+) -> list[Rule]:
+    """What no model takes of stored rows: a gap but in a nullable feature, an infinite number."""
+    rules = []
+    for name, dtype in schema.items():
+        feature, value = features.get(name), pl.col(name)
+        missing, large = is_missing(value, dtype), value.fill_nan(None).abs() > LARGEST
+        is_float = dtype.is_float()
+        if feature and feature.shape:  # a number inside of the array
+            is_float = feature.dtype.startswith("float")
+            flat, inside = value.reshape((-1, feature.size)), pl.element()
+            gone = inside.is_null() | inside.is_nan() if is_float else inside.is_null()
+            missing = flat.arr.eval(gone).arr.any()
+            large = flat.arr.eval(inside.fill_nan(None).abs() > LARGEST).arr.any() & ~missing
+        if not (feature and feature.nullable):
+            hint = "every row needs one"
+            if name == label:
+                hint = "data.unlabelled: drop leaves such rows out"
+            elif INDEX.fullmatch(name):  # a separator at the end of each line makes one, too
+                hint = LEAVE_OUT
+            elif feature and not feature.shape:
+                hint = "declare it in data.columns with nullable: true, or fill it in data.py"
+            rules.append(Rule(name, MISSING, missing.fill_null(value=False), hint))
+        if is_float and (feature or name == label):
+            hint = "data.py can drop, cap or replace such values"
+            rules.append(Rule(name, INFINITE, large.fill_null(value=False), hint))
+    return rules

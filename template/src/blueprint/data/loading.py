@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from textwrap import wrap
 from typing import Any
 
@@ -36,7 +38,6 @@ def load(
         source=settings.origin(),
         task=settings.task,
         nullable=settings.nullable(),
-        declared=settings.declared(),
         unlabelled=settings.unlabelled,
         notes=notes,
         explain=partial(sources.explain, settings),
@@ -47,6 +48,9 @@ def load(
     classes = splits[next(iter(splits))].schema.classes
     known = f", {len(classes)} classes" if classes else ""
     lines = [f"{' · '.join(counts)} rows", f"{settings.origin()}{known}"]
+    if find_spec("blueprint.data.oddities"):  # of tables
+        train = splits[next(iter(splits))]
+        notes += import_module("blueprint.data.oddities").notes(train, settings.declared())
     for text in [*lines, *report.lines(), *notes]:
         for line in wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False):
             say(line)

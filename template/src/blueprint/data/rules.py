@@ -63,22 +63,31 @@ class Fault:
         return f"column {self.rule.column!r}: {self.rule.reason} in {', '.join(shown)}{more}{hint}"
 
 
+class Faults:
+    """The faults of the rows that are read batch by batch."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules, self._rows = rules, 0
+        self._faults: dict[int, Fault] = {}
+
+    def add(self, batch: pl.DataFrame) -> bool:
+        """Look at a batch; false where it, or one before it, breaks a rule."""
+        for index, flag in enumerate(flag_rows(batch, self._rules)):
+            if flag.any():
+                fault = self._faults.setdefault(index, Fault(self._rules[index]))
+                fault.add(batch, flag, self._rows)
+        self._rows += len(batch)
+        return not self._faults
+
+    def raise_first(self) -> None:
+        """Raise `DataError` with up to three faults, if there is one."""
+        if self._faults:
+            raise DataError("; ".join(str(fault) for fault in [*self._faults.values()][:3]))
+
+
 def flag_rows(batch: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
     """A column a rule: true for rows that break it."""
     return batch.select(rule.broken.alias(str(index)) for index, rule in enumerate(rules))
-
-
-def first_fault(
-    batch: pl.DataFrame, flags: pl.DataFrame, rules: Sequence[Rule], before: int
-) -> Fault | None:
-    """The rule that the first faulty row breaks, with the rows that break it."""
-    faults = [(rows[0], index) for index, flag in enumerate(flags) if len(rows := flag.arg_true())]
-    if not faults:
-        return None
-    _, index = min(faults)
-    fault = Fault(rules[index])
-    fault.add(batch, flags.to_series(index), before)
-    return fault
 
 
 def rules_of(name: str, column: Column, dtype: pl.DataType) -> list[Rule]:

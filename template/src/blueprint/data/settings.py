@@ -7,6 +7,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     create_model,
     field_validator,
     model_validator,
@@ -40,39 +41,41 @@ class Split(Section):
 
     group: str | None = None
     time: str | None = None
-    validation: Bound = 0.15
-    test: Bound = 0.2
+    validation: Annotated[Bound, Field(validate_default=True)] = 0.15
+    test: Annotated[Bound, Field(validate_default=True)] = 0.2
 
     @field_validator("validation", "test")
     @classmethod
-    def share_or_day(cls, value: float | str) -> float | str:
+    def share_or_begin(cls, value: float | str, info: ValidationInfo) -> float | str:
+        time = info.data.get("time")
         try:
-            return float(value)
+            value = float(value)
         except ValueError:
             if not (day := _day(str(value))):
                 raise ValueError("expected a share, or a day such as 2024-03-01") from None
             if day.tzinfo:
                 raise ValueError("leave the time zone out: times are those of UTC") from None
-            return value
+            if not time:
+                raise ValueError("a day, but no data.split.time names the column of days") from None
+        else:
+            if time and 0 < value < 1:
+                raise ValueError(
+                    "a share, but with data.split.time a set begins at a day or number"
+                )
+            if not time and not 0 < value < 1:
+                raise ValueError("a share must be greater than 0 and less than 1")
+        return value
 
     @model_validator(mode="after")
     def leave_rows_to_train(self) -> "Split":
-        early, late = self.validation, self.test
         if self.group and self.time:
             raise ValueError("give one of group and time")
-        if isinstance(early, str) != isinstance(late, str):
+        begins = [_day(v) if isinstance(v, str) else v for v in (self.validation, self.test)]
+        if isinstance(begins[0], float) != isinstance(begins[1], float):
             raise ValueError("validation and test must both be days or both numbers")
-        if self.time:
-            if any(not isinstance(value, str) and 0 < value < 1 for value in (early, late)):
-                raise ValueError("a share, but with time a set begins at a day or number")
-            days = [_day(value) if isinstance(value, str) else value for value in (early, late)]
-            if not days[0] < days[1]:  # type: ignore[operator]
-                raise ValueError("test must begin later than validation")
-        elif isinstance(early, str) or isinstance(late, str):
-            raise ValueError("a day, but no data.split.time names the column of days")
-        elif not (0 < early < 1 and 0 < late < 1):
-            raise ValueError("a share must be greater than 0 and less than 1")
-        elif early + late >= 1:
+        if self.time and not begins[0] < begins[1]:  # type: ignore[operator]
+            raise ValueError("test must begin later than validation")
+        if not self.time and begins[0] + begins[1] >= 1:  # type: ignore[operator]
             raise ValueError("validation + test must be below 1, so that rows remain to train on")
         return self
 
@@ -126,15 +129,13 @@ class BaseData(Section):
     @model_validator(mode="after")
     def describe_source(self) -> "BaseData":
         section = getattr(self, self.source.replace("-", "_"), None)
-        needs, pictures = self._of_source("NEEDS", ""), self._of_source("PICTURES", default=False)
+        needs = self._of_source("NEEDS", "")
         if needs and section is None:
             raise ValueError(f"source: {self.source} needs {needs}")
-        if getattr(section, "format", None) == "images":
-            pictures = True
+        pictures = self._of_source("PICTURES", getattr(section, "format", None) == "images")
         if pictures and self.task != "image-classification":
-            raise ValueError(
-                f"source: {self.source} gives pictures; task: {self.task} needs a table"
-            )
+            text = f"source: {self.source} gives pictures; task: {self.task} needs a table"
+            raise ValueError(text)
         return self
 
     @model_validator(mode="after")
@@ -190,13 +191,13 @@ class BaseData(Section):
 
 def _sections() -> dict[str, Any]:
     """The section of each source that has one, by its name."""
-    fields: dict[str, Any] = {}
-    for name in sources.names():
-        if section := getattr(sources.module(name), "Settings", None):
-            optional = hasattr(sources.module(name), "NEEDS")
-            default = (section | None, None) if optional else (section, section())
-            fields[name.replace("-", "_")] = default
-    return fields
+    modules = {name.replace("-", "_"): sources.module(name) for name in sources.names()}
+    types = {name: getattr(module, "Settings", None) for name, module in modules.items()}
+    return {
+        name: (section | None, None) if hasattr(modules[name], "NEEDS") else (section, section())
+        for name, section in types.items()
+        if section
+    }
 
 
 if TYPE_CHECKING:
@@ -205,6 +206,7 @@ else:
     Data = create_model("Data", __base__=BaseData, __doc__=BaseData.__doc__, **_sections())
 
 SECTIONS = {"data": (Data, ...)}
-_of_sources = [sources.module(name) for name in sources.names()]
-FROM_ENVIRONMENT = [key for each in _of_sources for key in getattr(each, "FROM_ENVIRONMENT", ())]
-LOGINS = {key: text for each in _of_sources for key, text in getattr(each, "LOGINS", {}).items()}
+# Which keys may have a login in the environment, and what to do about one elsewhere.
+_MODULES = [sources.module(name) for name in sources.names()]
+FROM_ENVIRONMENT = [key for module in _MODULES for key in getattr(module, "FROM_ENVIRONMENT", ())]
+LOGINS = {key: text for module in _MODULES for key, text in getattr(module, "LOGINS", {}).items()}

@@ -18,11 +18,10 @@ import polars as pl
 
 from . import DataError
 from .dataset import Dataset, Feature
-from .features import IMAGES, prepare_features, prepare_label
-from .findings import Findings
+from .features import IMAGES, prepare_features, prepare_label, rules_of_model
 from .frames import ERRORS, one_line
 from .hashing import shares
-from .rules import list_columns
+from .rules import Faults, list_columns
 from .writer import Writer, check_trainable
 
 BATCH_ROWS = 65_536
@@ -37,7 +36,6 @@ def write_splits(
     source: str,
     task: str = IMAGES,
     nullable: Collection[str] = (),
-    declared: Collection[str] = (),
     unlabelled: str = "refuse",
     notes: list[str] | None = None,
     explain: Callable[[BaseException], str] = one_line,
@@ -47,7 +45,7 @@ def write_splits(
     `split` is `data.split` of the configuration: for each name but the first its share of the rows,
     or with `time` its first day or number; the first name gets the rest. Only `nullable` features
     may have missing values. Rows without a label are an error, or dropped where `unlabelled` says
-    so. `notes` gets a line for each oddity, but of the types in columns whose type is `declared`.
+    so. `notes` gets a line for what people should know.
     Raises `DataError` for rows that no model can be trained and tested on.
     """
     names = list(directories)
@@ -65,14 +63,14 @@ def write_splits(
             rows, features = prepare_features(rows, inputs, nullable, task)
             rows, bounds = _prepare_bounds(rows, split, names)
             rows, classes = prepare_label(rows, label, task)
-            found = partial(Findings, rows.collect_schema(), features, label, declared)
+            rules = rules_of_model(rows.collect_schema(), features, label)
             writers = partial(_writers, directories, features, label, classes)
-            sets = _Sets(writers(), found(), bounds, split, drop=unlabelled == "drop")
+            sets = _Sets(writers(), Faults(rules), bounds, split, drop=unlabelled == "drop")
             sets.read(rows)
             if len(pins := sets.unseen_classes()):
-                sets = _Sets(writers(), found(), bounds, split, drop=sets.drop, pins=pins)
+                sets = _Sets(writers(), Faults(rules), bounds, split, drop=sets.drop, pins=pins)
                 sets.read(rows)
-            sets.findings.raise_faults()
+            sets.faults.raise_first()
             every = sum(writer.rows for writer in sets.writers)
             for name, writer in zip(names, sets.writers, strict=True):
                 if not writer.rows:
@@ -80,8 +78,7 @@ def write_splits(
                     raise DataError(f"no rows{which if every else ''}")
             odd = check_trainable(*sets.writers)
         if notes is not None:
-            sets.findings.look_at_classes(classes)
-            notes += [*sets.lines(), *odd, *sets.findings.notes()]
+            notes += [*sets.lines(), *odd]
         return {
             name: writer.close(task, source)
             for name, writer in zip(names, sets.writers, strict=True)
@@ -161,14 +158,14 @@ class _Sets:
     def __init__(
         self,
         writers: list[Writer],
-        findings: Findings,
+        faults: Faults,
         bounds: np.ndarray,
         split: Mapping[str, Any],
         *,
         drop: bool,
         pins: np.ndarray | tuple[()] = (),
     ) -> None:
-        self.writers, self.findings, self.bounds, self.pins = writers, findings, bounds, pins
+        self.writers, self.faults, self.bounds, self.pins = writers, faults, bounds, pins
         self.label, self.classes = writers[0].label, writers[0].classes
         self.group, self.time = split.get("group"), split.get("time")
         self.columns = [self.group] if self.group else sorted(writers[0].features)
@@ -196,7 +193,7 @@ class _Sets:
             labels = labels.fill_nan(None) if labels.dtype.is_float() else labels
             self._dropped += labels.null_count()
             batch = batch.filter(labels.is_not_null())
-        if not self.findings.add(batch):
+        if not self.faults.add(batch):
             return
         numbers = self._numbers(batch)
         for index, writer in enumerate(self.writers):

@@ -10,7 +10,7 @@ import polars as pl
 from ..text import listing
 from . import DataError
 from .dataset import Dataset, Feature, Schema
-from .findings import LEAVE_OUT, SHOWN
+from .features import LEAVE_OUT
 from .hashing import Digest
 
 
@@ -78,7 +78,7 @@ def check_trainable(train: Writer, *held_out: Writer) -> list[str]:
     lines, networks = [], any(map(find_spec, ("keras", "torch")))
     if unseen := np.flatnonzero(train.counts == 0).tolist():
         others = np.sum([writer.counts for writer in held_out], axis=0)
-        named = listing((f"{train.classes[i]!r} ({others[i]:,})" for i in unseen), SHOWN)
+        named = listing((f"{train.classes[i]!r} ({others[i]:,})" for i in unseen), 5)
         lines.append(
             f"column {train.label!r}: no training row of {named}, where the number is that of its "
             "rows in the other sets; move data.split, leave such rows out in data.py, "

@@ -1,6 +1,6 @@
 """Rows as they come, and the arrays that a model takes of them: its signature is what they meet."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,9 @@ import polars as pl
 from ..data import DataError
 from ..data.rules import (
     DTYPES,
+    Fault,
     Rule,
     convert,
-    first_fault,
     flag_rows,
     list_columns,
     rules_of,
@@ -60,7 +60,7 @@ class Rows:
         is how many rows came before these.
         """
         flags = flag_rows(batch, self.rules)
-        if not quarantine and (fault := first_fault(batch, flags, self.rules, before)):
+        if not quarantine and (fault := _first_fault(batch, flags, self.rules, before)):
             raise DataError(f"files {self.path}: {fault}")
         reasons = {
             f"{rule.column}: {rule.reason}": int(flag.sum())
@@ -118,6 +118,19 @@ def _rules(schema: pl.Schema, signature: Signature) -> list[Rule]:
         if shape:
             rules.append(Rule(tensor.name, "a missing or infinite number", _gap(tensor)))
     return rules
+
+
+def _first_fault(
+    batch: pl.DataFrame, flags: pl.DataFrame, rules: Sequence[Rule], before: int
+) -> Fault | None:
+    """The rule that the first faulty row breaks, with the rows that break it."""
+    faults = [(rows[0], index) for index, flag in enumerate(flags) if len(rows := flag.arg_true())]
+    if not faults:
+        return None
+    _, index = min(faults)
+    fault = Fault(rules[index])
+    fault.add(batch, flags.to_series(index), before)
+    return fault
 
 
 def _gap(tensor: Tensor) -> pl.Expr:

@@ -95,7 +95,6 @@ def test_a_whole_configuration_is_well(load_cluster, rows, monkeypatch):
         ("registry.tracking_uri=postgresql://localhost/x", "tracking server", "on this machine"),
         ("registry.tracking_uri=sqlite:///x.db", "tracking server", "on this machine"),
         ("data={source: files, files: {path: x.csv}}", "data", "into a bucket"),
-        ("data={source: sql, sql: {url: 'sqlite:///x.db', table: x}}", "data", "database's server"),
         ("serving.store=x", "deployment", "gone with it"),
         ("images.registry=other.example.com", "image registry", "docker login other.example.com"),
     ],

@@ -12,6 +12,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from blueprint.data import DataError
+from blueprint.data.settings import Data
 from blueprint.data.sources import fashion_mnist, scan
 
 
@@ -127,3 +128,16 @@ def test_the_official_checksums_are_the_default():
         for kind in ("images-idx3", "labels-idx1")
     }
     assert all(checksum.startswith("md5:") for checksum in fashion_mnist.CHECKSUMS.values())
+
+
+def test_the_cache_is_that_of_keras(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    data = Data(task="image-classification", source="fashion-mnist")
+
+    assert data.options()["cache"] == tmp_path / "datasets" / "fashion-mnist"
+    assert data.fixed
+
+
+def test_pictures_are_no_table():
+    with pytest.raises(ValueError, match=r"fashion-mnist gives pictures; task: tabular-regression"):
+        Data(task="tabular-regression", source="fashion-mnist")

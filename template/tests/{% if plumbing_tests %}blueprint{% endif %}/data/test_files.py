@@ -10,7 +10,7 @@ import pytest
 from blueprint.data import DataError, loading, write_splits
 from blueprint.data.settings import Data
 from blueprint.data.sources import read, scan
-from blueprint.data.sources.files import tables
+from blueprint.data.sources.files import csv_faults
 
 ROWS = pl.DataFrame({"x": [1, 2, 3, 4], "y": [0.5, 1.5, 2.5, 3.5], "label": list("abab")})
 
@@ -179,7 +179,7 @@ def test_a_bad_value_in_one_of_several_files_is_found_there(here, kind):
 
 
 def test_advice_of_polars_is_left_out_where_the_row_is_not_found(here, monkeypatch):
-    monkeypatch.setattr(tables, "find_fault", lambda *_: None)
+    monkeypatch.setattr(csv_faults, "find_fault", lambda *_: None)
     for content in ("x,label\n1,a\n2,b,c\n", LONG + "oops,a\n"):
         (here / "data.csv").write_text(content)
         with pytest.raises(DataError) as error:

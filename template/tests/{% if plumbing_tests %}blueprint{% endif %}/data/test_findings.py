@@ -1,4 +1,4 @@
-"""What loading says of odd columns, and which values and sets no model can be trained on."""
+"""What loading notes of odd columns, and which values and sets no model can be trained on."""
 
 import re
 
@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from blueprint.data import DataError, write_splits, writer
+from blueprint.data import DataError, oddities, write_splits, writer
 
 TASK = "tabular-classification"
 SHARES = {"validation": 0.15, "test": 0.2}
@@ -14,7 +14,7 @@ ROWS = 600
 NUMBERS = np.random.default_rng(1)
 
 
-def load(root, rows, how=SHARES, **kwargs):
+def load(root, rows, how=SHARES, declared=(), **kwargs):
     """The sets, and what is said of rows with the given columns beside `x` and a label."""
     rows = {"x": NUMBERS.normal(size=ROWS), "label": ["no", "yes"] * (ROWS // 2)} | rows
     notes = []
@@ -24,7 +24,7 @@ def load(root, rows, how=SHARES, **kwargs):
         how,
         **{"label": "label", "source": "here", "task": TASK, "notes": notes} | kwargs,
     )
-    return sets, notes
+    return sets, notes + oddities.notes(sets["train"], declared)
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39])

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from blueprint.cli import app
 from blueprint.data import DataError
+from blueprint.data.columns.commands import app
 from blueprint.data.columns.proposal import propose
 from blueprint.data.settings import Data
 from blueprint.data.sources import read
@@ -93,7 +93,7 @@ def test_the_command_prints_yaml_alone(load, monkeypatch):
     load()
     monkeypatch.setenv("MLOPS_ENV", "test")
 
-    result = CliRunner().invoke(app, ["columns", "data.source=sample"])
+    result = CliRunner().invoke(app, ["data.source=sample"])
 
     assert result.exit_code == 0, result.output
     assert "label" in yaml.safe_load(result.stdout)["data"]["columns"]

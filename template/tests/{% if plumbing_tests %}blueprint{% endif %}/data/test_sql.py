@@ -354,6 +354,13 @@ def test_a_database_is_asked_once(shop):
     assert read(data)[0].collect()["label"].null_count() > 0
 
 
+def test_a_file_of_this_machine_is_nothing_for_a_cluster():
+    sql = {"url": "sqlite:///x.db", "table": "x"}
+    assert "database's server" in Data(task=TASK, source="sql", sql=sql).only_here()
+    sql["url"] = "postgresql://db/x"
+    assert Data(task=TASK, source="sql", sql=sql).only_here() == ""
+
+
 def test_a_source_that_is_not_there_says_how_to_add_it():
     with pytest.raises(ValueError, match=r"reads files, sample, sql; `make upgrade ARGS=data_so"):
         Data(task=TASK, source="mongodb")

@@ -4,10 +4,10 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
+from blueprint.data import sources
 from blueprint.data.settings import Data
 from blueprint.data.sources import scan
 from blueprint.registry import store
@@ -89,10 +89,9 @@ def test_a_reading_of_files_is_known_by_what_they_are(load):
     assert reading(cache=False) != reading(cache=False)
 
 
-@pytest.mark.parametrize("source", get_args(Data.model_fields["source"].annotation))
-def test_a_database_is_read_again_unless_it_is_said_not_to_change(source):
-    data = Data.model_construct(source=source)
-    fixed = source in facts.FIXED_SOURCES
-    assert (facts.snapshot(data, cache=False) == facts.snapshot(data, cache=False)) is fixed
-    if source == "sql":
+@pytest.mark.parametrize("source", sources.names())
+def test_a_source_that_may_change_is_read_again_unless_the_settings_say_otherwise(source):
+    data = Data.model_construct(source=source, files=None, sql=None)
+    assert (facts.snapshot(data, cache=False) == facts.snapshot(data, cache=False)) is data.fixed
+    if not data.cached:
         assert facts.snapshot(data, cache=True) == ""

@@ -8,8 +8,8 @@ import yaml
 
 from .. import DataError, sources
 from ..features import MANY, REGRESSION
-from ..findings import ADVICE, LOOKS
 from ..frames import ERRORS
+from ..oddities import ADVICE, LOOKS
 from ..rules import DTYPES, LARGEST, inner_of
 from ..settings import Data
 

@@ -19,7 +19,6 @@ from ... import DataError
 if TYPE_CHECKING:
     import polars as pl
 
-HERE = Path(__file__).parent
 FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 FORMATS |= dict.fromkeys(SUFFIXES, "images")
@@ -33,10 +32,10 @@ CLIENT: dict[str, Any] = {
 
 
 NEEDS = "data.files.path"
-FROM_ENVIRONMENT = [NEEDS]
+FROM_ENVIRONMENT = (NEEDS,)
 LOGINS = {
-    NEEDS: "object stores take theirs from their cloud's own variables; or set the whole URL in "
-    f"the environment as {ENV_PREFIX}DATA__FILES__PATH"
+    "data.files.path": "object stores take theirs from their cloud's own variables; or set the "
+    f"whole URL in the environment as {ENV_PREFIX}DATA__FILES__PATH"
 }
 
 
@@ -62,7 +61,8 @@ def origin(data: Any) -> str:
 def only_here(data: Any) -> str:
     """What a pod of a cluster would not find."""
     path = data.files.path
-    return "" if "://" in path else f"data.files.path is {path}, on this machine: use a bucket"
+    local = f"data.files.path is {path}, on this machine: put the files into a bucket"
+    return "" if "://" in path else local
 
 
 def version(data: Any) -> str:
@@ -104,13 +104,19 @@ def scan(*, path: str, format: str | None = None, **given: Any) -> "pl.LazyFrame
     not tell it. Raises `DataError` when nothing can be read.
     """
     if files_of(path, format)[1] == "images":
-        if not (HERE / "images.py").exists():
+        if not (images := part("images")):
             raise DataError(f"files {path}: pictures, but data.task takes tables")
-        pictures: pl.LazyFrame = import_module(".images", __name__).scan(Path(path))
+        pictures: pl.LazyFrame = images.scan(Path(path))
         return pictures
     from . import tables
 
     return tables.scan(path=path, format=format, **given)
+
+
+def part(name: str) -> Any:
+    """A module here that comes with some tasks, or None."""
+    there = (Path(__file__).parent / f"{name}.py").exists()
+    return import_module(f".{name}", __name__) if there else None
 
 
 def explain(error: BaseException, **given: Any) -> str:

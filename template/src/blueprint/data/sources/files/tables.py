@@ -8,8 +8,7 @@ import polars as pl
 
 from ... import DataError
 from ...frames import one_line
-from . import files_of
-from .csv_faults import find_fault
+from . import files_of, part
 
 INFER_ROWS = 10_000  # of a CSV file, for the types of columns that are not declared
 PATIENCE = {"max_retries": 2}  # by default Polars tries for minutes
@@ -45,7 +44,7 @@ def explain(
     """What Polars could not read in the files that `path` means, in one line: for CSV, where."""
     if isinstance(error, pl.exceptions.PolarsError):
         names, kind = files_of(path, format)
-        if kind == "csv" and (fault := find_fault(names, separator, str(error))):
+        if kind == "csv" and (fault := _find_fault(names, separator, str(error))):
             return fault.removeprefix(f"{path}: ")
     return one_line(error)
 
@@ -69,13 +68,18 @@ def locate(
     return ""
 
 
+def _find_fault(names: list[str], separator: str, error: str) -> str | None:
+    faults = part("csv_faults")
+    return str(found) if faults and (found := faults.find_fault(names, separator, error)) else None
+
+
 def _scan_csv(
     names: list[str], keys: list[str], texts: set[str], options: dict[str, Any]
 ) -> pl.LazyFrame:
     """Rows of CSV files; the keys of `key=value` folders are columns of text, as in the files."""
     options |= {"infer_schema_length": INFER_ROWS}
     header = pl.scan_csv(names, **options).collect_schema()
-    if "\0" in "".join(header) and (fault := find_fault(names, options["separator"], "")):
+    if "\0" in "".join(header) and (fault := _find_fault(names, options["separator"], "")):
         raise DataError(f"files {fault}")
     if "\r" in "".join(header):
         raise DataError(f"files {names[0]}: its lines end in CR alone: write LF or CR LF")

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import field_validator, model_validator
 
 from ....logins import without_login
-from ....settings import ENV_PREFIX, Section, SettingsError, login_advice, variables
+from ....settings import ENV_PREFIX, Section, SettingsError, variables
 
 if TYPE_CHECKING:
     import polars as pl
 
 VARIABLE = f"{ENV_PREFIX}DATA__SQL__"
 NEEDS = "data.sql.url and data.sql.query or data.sql.table"
-FROM_ENVIRONMENT = ["data.sql.url", "data.sql.user", "data.sql.password"]
+FROM_ENVIRONMENT = ("data.sql.url", "data.sql.user", "data.sql.password")
 LOGINS = {"data.sql.url": f"set it in the environment as {VARIABLE}PASSWORD"}
 CACHED = False  # nothing tells whether rows of a database have changed
 
@@ -29,7 +29,7 @@ class Settings(Section):
     @classmethod
     def hold_no_password(cls, url: str | None) -> str | None:
         if url and without_login(url) != url:
-            raise ValueError(login_advice("data.sql.url"))
+            raise ValueError(f"a login is in it; leave it out: {LOGINS['data.sql.url']}")
         return url
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ def answer(address: Any, query: str, size: int) -> Iterator[tuple[list[str], Ite
         arrow = import_module("pyarrow")  # the drivers need it, but do not bring it
     except ModuleNotFoundError as error:
         package = name if name == "duckdb" else f"adbc-driver-{name}"
-        missing = f"no {error.name}; `uv add --group pipeline {package} pyarrow`: docs/data.md"
+        missing = f"no {error.name}; `uv add --group pipeline {package} pyarrow`: docs/sql.md"
         raise DataError(missing) from None
     options = {BATCH[name]: size} if name in BATCH else {}
     query = query.rstrip("; \n") + "\n"  # PostgreSQL's driver writes COPY (query) TO around it

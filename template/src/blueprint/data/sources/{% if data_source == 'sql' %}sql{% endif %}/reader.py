@@ -142,7 +142,7 @@ def _one_line(shown: str, password: str | None) -> Iterator[None]:
         raise DataError(f"sql {shown}: {error}") from None
     except (ModuleNotFoundError, sa.exc.NoSuchModuleError) as error:
         missing = getattr(error, "name", None) or error
-        raise DataError(f"sql {shown}: no driver ({missing}); `uv add` it: docs/data.md") from None
+        raise DataError(f"sql {shown}: no driver ({missing}); `uv add` it: docs/sql.md") from None
     except sa.exc.ArgumentError:
         raise DataError(f"sql {shown}: no URL of the form dialect://host/database") from None
     except (sa.exc.SQLAlchemyError, OSError) as error:
