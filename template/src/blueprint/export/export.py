@@ -17,6 +17,7 @@ from ..model import (
     Signature,
     Tensor,
     digest,
+    summary,
 )
 from . import ExportError, optional
 from .native import Native, native
@@ -44,7 +45,8 @@ def export_model(model: Any, data: Dataset, directory: Path) -> str:
     except Exception as error:  # each exporter has errors of its own
         from .fallback import write_pyfunc  # MLflow: only where it is needed
 
-        problem = f" that works: {error}" if isinstance(error, ModelError) else f": {_line(error)}"
+        works = isinstance(error, ModelError)  # there is a file, and it is not right
+        problem = f" that works: {error}" if works else f": {summary(error)}"
         reason = f"{trained.name} has no ONNX form{problem.replace(f'{path}: ', '')[:300]}"
         path.unlink(missing_ok=True)
         write_pyfunc(trained, directory / PYFUNC_FOLDER)
@@ -117,7 +119,7 @@ def _predict(trained: Native, features: Any, shape: tuple[int, ...]) -> np.ndarr
     try:
         predicted = trained.predict(features)
     except Exception as error:  # it runs anybody's code
-        raise ExportError(f"{subject} cannot predict validation rows: {_line(error)}") from error
+        raise ExportError(f"{subject} cannot predict validation rows: {summary(error)}") from error
     if predicted.shape != (len(predicted), *shape):
         expected = "one probability for each class" if shape else "one number"
         raise ExportError(
@@ -136,9 +138,3 @@ def _write_example(exported: Model, data: Dataset, directory: Path) -> None:
     row = as_instance({name: values[0] for name, values in inputs.items()}, data.schema.features)
     example = {"instances": [row], "predictions": exported.predict(inputs).tolist()}
     (directory / EXAMPLE_FILE).write_text(json.dumps(example, allow_nan=False) + "\n")
-
-
-def _line(error: Exception) -> str:
-    """An exception's type and the first line of its message."""
-    text = next(iter(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {text}"[:200]
