@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from importlib import import_module
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -242,7 +242,8 @@ def _load_pyfunc(path: Path, signature: Signature, threads: int | None) -> Run:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a server tells nobody
     try:
         if (path / PICKLE_0_4_0).exists():
-            model = import_module("blueprint.export.pickle_0_4_0").load(path / PICKLE_0_4_0)
+            reader = EntryPoint("", "blueprint.export.pickle_0_4_0:load", "")  # of the project
+            model = reader.load()(path / PICKLE_0_4_0)
         else:
             from mlflow import pyfunc
 

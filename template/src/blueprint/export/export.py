@@ -27,12 +27,12 @@ from .native import Native, native
 TOLERANCE = 1e-4
 
 
-def export_model(model: Any, data: Dataset, directory: Path) -> str:
+def export_model(model: Any, data: Dataset, directory: Path, package: str = "") -> str:
     """Write `model` to `directory`, and return why it is no ONNX file ("" when it is).
 
     `model` is what `train_model` returned: docs/your-own-model.md says what that may be. `data`
-    gives the names and types of the input, the classes, and the rows that the export is checked on.
-    Raises `ExportError`.
+    gives the names and types of the input, the classes, and the rows that the export is checked on;
+    `package` is the owner's, whose code a fallback carries. Raises `ExportError`.
     """
     directory.mkdir(parents=True, exist_ok=True)
     trained, path, reason = native(model, data.schema), directory / MODEL_FILE, ""
@@ -49,7 +49,7 @@ def export_model(model: Any, data: Dataset, directory: Path) -> str:
         problem = f" that works: {error}" if works else f": {summary(error)}"
         reason = f"{trained.name} has no ONNX form{problem.replace(f'{path}: ', '')[:300]}"
         path.unlink(missing_ok=True)
-        write_pyfunc(trained, directory / PYFUNC_FOLDER)
+        write_pyfunc(trained, directory / PYFUNC_FOLDER, package)
         try:
             exported = _sign(directory / PYFUNC_FOLDER, data.schema)
             _compare(trained, exported, data)
