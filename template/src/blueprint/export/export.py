@@ -97,19 +97,18 @@ def _sign(path: Path, schema: Schema) -> Model:
 
 def _compare(trained: Native, exported: Model, data: Dataset) -> None:
     """Compare the two on every row of `data`. Raises `ModelError` where they differ."""
-    rows, wrong, furthest, tolerated = 0, 0, 0.0, 0.0
+    wrong, furthest = 0, 0.0
     for features, _ in data.batches():
         expected = _predict(trained, features, exported.signature.output.shape)
         difference = np.abs(expected - exported.predict(features)).reshape(len(expected), -1)
-        allowed = TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0)))
+        allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
         apart = ~(difference <= allowed).all(axis=1)  # a NaN is apart, too
-        rows, wrong = rows + len(apart), wrong + int(apart.sum())
-        if apart.any():
-            furthest, tolerated = max(furthest, float(difference.max())), max(tolerated, allowed)
+        wrong += int(apart.sum())
+        furthest = float(difference[apart].max(initial=furthest))
     if wrong:
         raise ModelError(
-            f"it predicts something else on {wrong:,} of {rows:,} validation rows, by up to "
-            f"{furthest:.2g}; at most {tolerated:.2g} is allowed"
+            f"it predicts something else on {wrong:,} of {data.schema.rows:,} validation rows, by "
+            f"up to {furthest:.2g}; {TOLERANCE:g} of the largest number is allowed"
         )
 
 
