@@ -38,8 +38,8 @@ def write_pyfunc(native: Native, path: Path, package: str) -> None:
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # it suggests signatures and examples
     names = {package, __name__.partition(".")[0]} & sys.modules.keys()
     carried = [sys.modules[name] for name in names]
-    for package in carried:
-        cloudpickle.register_pickle_by_value(package)
+    for module in carried:
+        cloudpickle.register_pickle_by_value(module)
     try:
         # No requirements: MLflow would guess them by loading the model in another environment.
         pyfunc.save_model(str(path), python_model=Fallback(native), pip_requirements=[])
@@ -49,5 +49,5 @@ def write_pyfunc(native: Native, path: Path, package: str) -> None:
             f"{native.name} has no ONNX form and cannot be pickled either: {text}"
         ) from error
     finally:
-        for package in carried:
-            cloudpickle.unregister_pickle_by_value(package)
+        for module in carried:
+            cloudpickle.unregister_pickle_by_value(module)
