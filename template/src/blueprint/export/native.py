@@ -41,7 +41,7 @@ def native(model: Any, schema: Schema) -> Native:
     Raises `ExportError` for what cannot predict, and for a library whose exporter is not here.
     """
     last, features, classes = last_step(model), schema.features, schema.classes
-    packages = [kind.__module__.partition(".")[0] for kind in type(last).__mro__]
+    packages = [base.__module__.partition(".")[0] for base in type(last).__mro__]
     name = type(last).__name__
     known = next((package for package in EXPORTERS if package in packages), None)
     if known is None:
@@ -53,7 +53,7 @@ def native(model: Any, schema: Schema) -> Native:
         return Native(model, name, partial(_predict, _call, model, not classes), _no_exporter)
     exporter = _exporter(name, *EXPORTERS[known])
     if last is not model and "sklearn" not in packages:  # a network behind an encoder
-        sklearn = _exporter("encoder", "sklearn", f"task={schema.task}")
+        sklearn = _exporter("pipeline with an encoder", "sklearn", f"task={schema.task}")
         run, convert = sklearn.behind_encoder(exporter)
     else:
         run, convert = exporter.predict, exporter.to_onnx
@@ -69,8 +69,8 @@ def _exporter(name: str, module: str, answer: str) -> Any:
     if exporter := optional(module):
         return exporter
     raise ExportError(
-        f"train_model in train.py returned a model with a {name}, whose exporter is not in this "
-        f'project: `make upgrade ARGS="{answer}"` adds it and keeps your files'
+        f"train_model in train.py returned a {name}, whose exporter is not in this project: "
+        f'`make upgrade ARGS="{answer}"` adds it and keeps your files'
     )
 
 
@@ -82,8 +82,8 @@ def last_step(model: Any) -> Any:
 
 def library(model: Any) -> str:
     """The library of a model's class with its version, as "Keras 3.12.0"; else ""."""
-    for kind in type(last_step(model)).__mro__:
-        package = kind.__module__.partition(".")[0]
+    for base in type(last_step(model)).__mro__:
+        package = base.__module__.partition(".")[0]
         if version := getattr(sys.modules.get(package), "__version__", ""):
             return f"{NAMES.get(package, package)} {version}"
     return ""
