@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from importlib import import_module
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -160,7 +160,7 @@ class Model:
         try:
             result = self._run(dict(inputs))
         except Exception as error:  # ONNX Runtime's exceptions have no common base
-            raise ModelError(f"the model failed ({_summary(error)})") from error
+            raise ModelError(f"the model failed ({summary(error)})") from error
         if result.shape != (rows, *output.shape):
             raise ModelError(f"{output.name}: expected {output}, got shape {list(result.shape)}")
         return result
@@ -204,7 +204,7 @@ def _load_onnx(path: Path, signature: Signature, threads: int | None) -> Run:
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base
-        raise ModelError(f"{path}: cannot be loaded ({_summary(error)})") from error
+        raise ModelError(f"{path}: cannot be loaded ({summary(error)})") from error
     _compare(path, signature, session)
     outputs = [signature.output.name]
 
@@ -242,7 +242,8 @@ def _load_pyfunc(path: Path, signature: Signature, threads: int | None) -> Run:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a server tells nobody
     try:
         if (path / PICKLE_0_4_0).exists():
-            model = import_module("blueprint.export.pickle_0_4_0").load(path / PICKLE_0_4_0)
+            reader = EntryPoint("", "blueprint.export.pickle_0_4_0:load", "")  # of the project
+            model = reader.load()(path / PICKLE_0_4_0)
         else:
             from mlflow import pyfunc
 
@@ -253,7 +254,7 @@ def _load_pyfunc(path: Path, signature: Signature, threads: int | None) -> Run:
             "installed where it is evaluated and served"
         ) from error
     except Exception as error:  # it runs anybody's code
-        raise ModelError(f"{path}: cannot be loaded ({_summary(error)})") from error
+        raise ModelError(f"{path}: cannot be loaded ({summary(error)})") from error
     one_at_a_time = threading.Lock()  # not every Python model can be used from several threads
 
     def run(inputs: dict[str, np.ndarray]) -> np.ndarray:
@@ -264,7 +265,7 @@ def _load_pyfunc(path: Path, signature: Signature, threads: int | None) -> Run:
     return run
 
 
-def _summary(error: Exception) -> str:
-    """An exception's type and the first line of its message."""
+def summary(error: Exception) -> str:
+    """An exception's type and the first line of its message, in at most 200 characters."""
     line = str(error).strip().split("\n", 1)[0]
-    return f"{type(error).__name__}: {line}" if line else type(error).__name__
+    return f"{type(error).__name__}: {line}"[:200] if line else type(error).__name__

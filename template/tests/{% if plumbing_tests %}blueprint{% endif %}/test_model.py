@@ -45,8 +45,8 @@ def exported(tmp_path: Path) -> Path:
 
 def write(graph: onnx.GraphProto, directory: Path) -> None:
     opset = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
-    whole = helper.make_model(graph, opset_imports=opset, ir_version=9)
-    onnx.save(whole, directory / "model.onnx")
+    graph_model = helper.make_model(graph, opset_imports=opset, ir_version=9)
+    onnx.save(graph_model, directory / "model.onnx")
 
 
 def change(directory: Path, **fields: object) -> None:
@@ -93,7 +93,7 @@ def test_a_signature_reads_what_it_writes(exported: Path, tmp_path: Path) -> Non
         ({"image": np.zeros((2, 8, 8))}, r"expected uint8 \[n, 8, 8\], got float64"),
     ],
 )
-def test_inputs_that_do_not_fit_are_refused(
+def test_inputs_that_do_not_fit_are_rejected(
     exported: Path, inputs: dict[str, np.ndarray], message: str
 ) -> None:
     with pytest.raises(ModelError, match=message):

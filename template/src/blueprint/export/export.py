@@ -17,6 +17,7 @@ from ..model import (
     Signature,
     Tensor,
     digest,
+    summary,
 )
 from . import ExportError, optional
 from .native import Native, native
@@ -26,12 +27,12 @@ from .native import Native, native
 TOLERANCE = 1e-4
 
 
-def export_model(model: Any, data: Dataset, directory: Path) -> str:
+def export_model(model: Any, data: Dataset, directory: Path, package: str = "") -> str:
     """Write `model` to `directory`, and return why it is no ONNX file ("" when it is).
 
     `model` is what `train_model` returned: docs/your-own-model.md says what that may be. `data`
-    gives the names and types of the input, the classes, and the rows that the export is checked on.
-    Raises `ExportError`.
+    gives the names and types of the input, the classes, and the rows that the export is checked on;
+    `package` is the owner's, whose code a fallback carries. Raises `ExportError`.
     """
     directory.mkdir(parents=True, exist_ok=True)
     trained, path, reason = native(model, data.schema), directory / MODEL_FILE, ""
@@ -44,10 +45,11 @@ def export_model(model: Any, data: Dataset, directory: Path) -> str:
     except Exception as error:  # each exporter has errors of its own
         from .fallback import write_pyfunc  # MLflow: only where it is needed
 
-        problem = f" that works: {error}" if isinstance(error, ModelError) else f": {_line(error)}"
+        works = isinstance(error, ModelError)  # there is a file, and it is not right
+        problem = f" that works: {error}" if works else f": {summary(error)}"
         reason = f"{trained.name} has no ONNX form{problem.replace(f'{path}: ', '')[:300]}"
         path.unlink(missing_ok=True)
-        write_pyfunc(trained, directory / PYFUNC_FOLDER)
+        write_pyfunc(trained, directory / PYFUNC_FOLDER, package)
         try:
             exported = _sign(directory / PYFUNC_FOLDER, data.schema)
             _compare(trained, exported, data)
@@ -95,19 +97,18 @@ def _sign(path: Path, schema: Schema) -> Model:
 
 def _compare(trained: Native, exported: Model, data: Dataset) -> None:
     """Compare the two on every row of `data`. Raises `ModelError` where they differ."""
-    rows, wrong, furthest, tolerated = 0, 0, 0.0, 0.0
+    wrong, furthest = 0, 0.0
     for features, _ in data.batches():
         expected = _predict(trained, features, exported.signature.output.shape)
         difference = np.abs(expected - exported.predict(features)).reshape(len(expected), -1)
-        allowed = TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0)))
+        allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
         apart = ~(difference <= allowed).all(axis=1)  # a NaN is apart, too
-        rows, wrong = rows + len(apart), wrong + int(apart.sum())
-        if apart.any():
-            furthest, tolerated = max(furthest, float(difference.max())), max(tolerated, allowed)
+        wrong += int(apart.sum())
+        furthest = float(difference[apart].max(initial=furthest))
     if wrong:
         raise ModelError(
-            f"it predicts something else on {wrong:,} of {rows:,} validation rows, by up to "
-            f"{furthest:.2g}; at most {tolerated:.2g} is allowed"
+            f"it predicts something else on {wrong:,} of {data.schema.rows:,} validation rows, by "
+            f"up to {furthest:.2g}; {TOLERANCE:g} of the largest number is allowed"
         )
 
 
@@ -117,7 +118,7 @@ def _predict(trained: Native, features: Any, shape: tuple[int, ...]) -> np.ndarr
     try:
         predicted = trained.predict(features)
     except Exception as error:  # it runs anybody's code
-        raise ExportError(f"{subject} cannot predict validation rows: {_line(error)}") from error
+        raise ExportError(f"{subject} cannot predict validation rows: {summary(error)}") from error
     if predicted.shape != (len(predicted), *shape):
         expected = "one probability for each class" if shape else "one number"
         raise ExportError(
@@ -136,9 +137,3 @@ def _write_example(exported: Model, data: Dataset, directory: Path) -> None:
     row = as_instance({name: values[0] for name, values in inputs.items()}, data.schema.features)
     example = {"instances": [row], "predictions": exported.predict(inputs).tolist()}
     (directory / EXAMPLE_FILE).write_text(json.dumps(example, allow_nan=False) + "\n")
-
-
-def _line(error: Exception) -> str:
-    """An exception's type and the first line of its message."""
-    text = next(iter(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {text}"[:200]

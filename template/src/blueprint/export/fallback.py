@@ -7,17 +7,13 @@ reading a pickle runs code.
 
 import logging
 import sys
-from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import cloudpickle
 import numpy as np
 from mlflow import pyfunc
 
-from .. import pipelines
-from ..errors import UserError
 from . import ExportError
 from .native import Native
 
@@ -34,12 +30,16 @@ class Fallback(pyfunc.PythonModel):  # type: ignore[misc]
         return self.run(features)
 
 
-def write_pyfunc(native: Native, path: Path) -> None:
-    """Write the folder. Raises `ExportError` for a model that cannot be pickled."""
+def write_pyfunc(native: Native, path: Path, package: str) -> None:
+    """Write the folder, with the code of the owner's `package`.
+
+    Raises `ExportError` for a model that cannot be pickled.
+    """
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # it suggests signatures and examples
-    carried = _project()
-    for package in carried:
-        cloudpickle.register_pickle_by_value(package)
+    names = {package, __name__.partition(".")[0]} & sys.modules.keys()
+    carried = [sys.modules[name] for name in names]
+    for module in carried:
+        cloudpickle.register_pickle_by_value(module)
     try:
         # No requirements: MLflow would guess them by loading the model in another environment.
         pyfunc.save_model(str(path), python_model=Fallback(native), pip_requirements=[])
@@ -49,13 +49,5 @@ def write_pyfunc(native: Native, path: Path) -> None:
             f"{native.name} has no ONNX form and cannot be pickled either: {text}"
         ) from error
     finally:
-        for package in carried:
-            cloudpickle.unregister_pickle_by_value(package)
-
-
-def _project() -> list[ModuleType]:
-    """The packages whose code a pickle carries: this one, and the owner's."""
-    names = [__name__.partition(".")[0]]
-    with suppress(UserError):  # where the project is not installed
-        names.append(pipelines.package())
-    return [sys.modules[name] for name in names if name in sys.modules]
+        for module in carried:
+            cloudpickle.unregister_pickle_by_value(module)

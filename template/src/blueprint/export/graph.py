@@ -18,8 +18,8 @@ def rename(graph: onnx.GraphProto, prefix: str, names: dict[str, str] | None = N
     """
     names = {} if names is None else names
 
-    def new(name: str, kind: str) -> str:  # "" is an absent one
-        return name and names.setdefault(name, f"{prefix}{kind}_{len(names)}")
+    def new(name: str, origin: str) -> str:  # "" is an absent one
+        return name and names.setdefault(name, f"{prefix}{origin}_{len(names)}")
 
     for tensor in graph.input:
         tensor.name = new(tensor.name, "input")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.dataset import Feature, Schema
+from ..data.dataset import Schema
 from . import ExportError, optional
 
 # The package of a model's class, or of one that it inherits from → the module that exports it, and
@@ -22,7 +22,6 @@ EXPORTERS = {
     "sklearn": ("sklearn", "framework=sklearn"),
 }
 NAMES = {"sklearn": "scikit-learn", "torch": "PyTorch", "keras": "Keras", "xgboost": "XGBoost"}
-ENCODED = "encoded"  # what a network behind an encoder takes: (n, width), float32
 Features = Mapping[str, np.ndarray]
 
 
@@ -41,8 +40,8 @@ def native(model: Any, schema: Schema) -> Native:
 
     Raises `ExportError` for what cannot predict, and for a library whose exporter is not here.
     """
-    last = last_step(model)
-    packages = [kind.__module__.partition(".")[0] for kind in type(last).__mro__]
+    last, features, classes = last_step(model), schema.features, schema.classes
+    packages = [base.__module__.partition(".")[0] for base in type(last).__mro__]
     name = type(last).__name__
     known = next((package for package in EXPORTERS if package in packages), None)
     if known is None:
@@ -51,24 +50,27 @@ def native(model: Any, schema: Schema) -> Native:
                 f"train_model in train.py returned a {name}, which has no `predict`; "
                 "docs/your-own-model.md says what a model may be"
             )
-        run, to_onnx = partial(_call, model), _no_exporter
+        return Native(model, name, partial(_predict, _call, model, not classes), _no_exporter)
+    exporter = _exporter(name, *EXPORTERS[known])
+    if last is not model and "sklearn" not in packages:  # a network behind an encoder
+        sklearn = _exporter("pipeline with an encoder", "sklearn", f"task={schema.task}")
+        run, convert = sklearn.behind_encoder(exporter)
     else:
-        exporter = _exporter(name, *EXPORTERS[known])
-        run = partial(exporter.predict, model)
-        to_onnx = partial(exporter.to_onnx, model, schema.features, schema.classes)
-        if last is not model and "sklearn" not in packages:
-            sklearn = _exporter("encoder", "sklearn", f"task={schema.task}")
-            run = partial(_run_encoded, sklearn.encode, model[:-1], exporter.predict, last)
-            to_onnx = partial(_encoded_to_onnx, sklearn, exporter, model, schema)
-    return Native(model, name, partial(_predict, run, not schema.classes), to_onnx)
+        run, convert = exporter.predict, exporter.to_onnx
+    return Native(
+        model,
+        name,
+        partial(_predict, run, model, not classes),
+        partial(convert, model, features, classes),
+    )
 
 
 def _exporter(name: str, module: str, answer: str) -> Any:
     if exporter := optional(module):
         return exporter
     raise ExportError(
-        f"train_model in train.py returned a model with a {name}, whose exporter is not in this "
-        f'project: `make upgrade ARGS="{answer}"` adds it and keeps your files'
+        f"train_model in train.py returned a {name}, whose exporter is not in this project: "
+        f'`make upgrade ARGS="{answer}"` adds it and keeps your files'
     )
 
 
@@ -80,21 +82,17 @@ def last_step(model: Any) -> Any:
 
 def library(model: Any) -> str:
     """The library of a model's class with its version, as "Keras 3.12.0"; else ""."""
-    for kind in type(last_step(model)).__mro__:
-        package = kind.__module__.partition(".")[0]
+    for base in type(last_step(model)).__mro__:
+        package = base.__module__.partition(".")[0]
         if version := getattr(sys.modules.get(package), "__version__", ""):
             return f"{NAMES.get(package, package)} {version}"
     return ""
 
 
-# These are pickled with a model that has no ONNX form, so they import nothing by name.
-def _predict(run: Callable[[Features], Any], numbers: bool, features: Features) -> np.ndarray:
-    result = np.asarray(run(features), np.float32)
+# These two are pickled with a model that has no ONNX form, so they import nothing by name.
+def _predict(run: Any, model: Any, numbers: bool, features: Features) -> np.ndarray:
+    result = np.asarray(run(model, features), np.float32)
     return result[:, 0] if numbers and result.shape[1:] == (1,) else result
-
-
-def _run_encoded(encode: Any, encoder: Any, predict: Any, network: Any, features: Features) -> Any:
-    return predict(network, {ENCODED: encode(encoder, features)})
 
 
 def _call(model: Any, features: Features) -> Any:
@@ -103,10 +101,3 @@ def _call(model: Any, features: Features) -> Any:
 
 def _no_exporter() -> Any:
     raise NotImplementedError("no exporter knows its class")
-
-
-def _encoded_to_onnx(sklearn: Any, exporter: Any, pipeline: Any, schema: Schema) -> Any:
-    encoder, network = pipeline[:-1], pipeline[-1]
-    inputs = {ENCODED: Feature("float32", (len(encoder.get_feature_names_out()),))}
-    graph = exporter.to_onnx(network, inputs, schema.classes)
-    return sklearn.encode_before(graph, encoder, schema.features)

@@ -18,12 +18,11 @@ class Native:
     schema: dataset.Schema
 
     def predict(self, features: Features) -> np.ndarray:
-        """Arrays (n, *shape) by feature → probabilities (n, classes), or numbers (n,)."""
         return native(self.model, self.schema).predict(features)
 
 
 class _Unpickler(pickle.Unpickler):
-    """Finds code under its names of today: the project's own was in the package's `steps`."""
+    """Finds code where it is today: the owner's was in the folder `steps` of the package."""
 
     def find_class(self, module: str, name: str) -> Any:
         package, _, rest = module.partition(".")
@@ -34,13 +33,11 @@ class _Unpickler(pickle.Unpickler):
         try:
             return super().find_class(module, name)
         except ModuleNotFoundError:
-            if not rest.startswith("steps."):
-                raise
-        return super().find_class(f"{package}.{rest.removeprefix('steps.')}", name)
+            return super().find_class(f"{package}.{rest.removeprefix('steps.')}", name)
 
 
 def load(path: Path) -> Native:
-    """Read the pickle. Raises `UserError` where its code is neither as it was nor moved."""
+    """Read the pickle. Raises `UserError` where the owner's code is not there any more."""
     try:
         with path.open("rb") as file:
             model: Native = _Unpickler(file).load()

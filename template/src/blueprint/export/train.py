@@ -39,7 +39,8 @@ def train_and_export(
             "its learning curves, which may be {}"
         )
     model, curves = result
-    reason = export_model(model, held_out, Path(directory))
+    package = train_model.__module__.partition(".")[0]
+    reason = export_model(model, held_out, Path(directory), package)
     training = Training(
         parameters=dict(sorted(parameters.items())),  # KFP hands them over in any order
         curves={name: [float(value) for value in values] for name, values in curves.items()},

@@ -87,7 +87,7 @@ def guess(monkeypatch):
 
 def test_a_fallback_carries_its_code(guess, mixed, tmp_path, monkeypatch):
     data = mixed("tabular-classification")
-    export_model(guess, data["validation"], tmp_path)
+    export_model(guess, data["validation"], tmp_path, pipelines.package())
     features, _ = data["test"].arrays()
     expected = guess.predict(features)
 
