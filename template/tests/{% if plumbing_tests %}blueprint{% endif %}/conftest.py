@@ -18,7 +18,7 @@ from blueprint import settings
 from blueprint.data import Dataset, write_splits
 from blueprint.data.sources import scan
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 FRACTIONS = {"validation": 0.15, "test": 0.2}
 MOTO = ["moto[s3]~=5.2.5", "flask", "flask-cors"]
 SECRET = "hush: 50% @ /?"

@@ -51,21 +51,27 @@ def write_report(
         )
     lineage = tables.lineage(evaluation, training, {})
     sections = [*tables.sections(evaluation), *drawn, tables.training(training), lineage]
-    facts = tables.facts(evaluation, training, "")
+    facts = tables.facts(evaluation, training, tables.CANDIDATE)
     path.write_text(_page(f"{name}: evaluation", facts, sections, evaluation), encoding="utf-8")
 
 
 def write_card(directory: Path, card: Card) -> str:
     """Write `card.html`, `card.md` and `request.json` to `directory`; return the card in short.
 
-    The cards name report.html as a file beside them. The short form is Markdown that stands alone.
+    The cards name report.html as a file beside them; where it is there, it gets the version. The
+    short form is Markdown that stands alone.
     """
     request = json.dumps(card.request, allow_nan=False)
     (directory / "request.json").write_text(request + "\n")
     evaluation = Evaluation.model_validate(card.verdict)
     sections = card_sections(card, evaluation)
-    title, version = f"{card.name}, version {card.version.number}", f"version {card.version.number}"
+    version = f"version {card.version.number}"
+    title = f"{card.name}, {version}"
     facts = tables.facts(evaluation, card.training, version)
+    report = directory / "report.html"
+    if report.exists():
+        old, new = (f"<span>{text}</span>" for text in (tables.CANDIDATE, version))
+        report.write_text(report.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     page = _page(title, facts, sections, evaluation)
     (directory / "card.html").write_text(page, encoding="utf-8")
     text = "\n\n".join(

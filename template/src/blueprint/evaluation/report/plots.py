@@ -140,9 +140,9 @@ def _around(values: NDArray[np.float64]) -> Limits:
 
 
 def _ticks(low: float, high: float, whole: bool) -> list[float]:
-    """At most six round numbers from low to high."""
-    size = 10 ** math.floor(math.log10((high - low) / 5))
-    step = next(size * k for k in (1, 2, 5, 10) if (high - low) / (size * k) <= 5)
+    """At most seven round numbers from low to high."""
+    size = 10 ** math.floor(math.log10((high - low) / 6))
+    step = next(size * k for k in (1, 2, 5, 10) if (high - low) / (size * k) <= 6)
     step = max(step, 1) if whole else step
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [step * place for place in range(first, last + 1)]

@@ -13,11 +13,8 @@ from .blocks import Cell, Figures, Note, Section, Table, pairs, show
 if TYPE_CHECKING:  # a comment on a change needs neither MLflow nor the training
     from ...export.training import Training
 
-RESULTS = {
-    "✓": Cell("✓ pass", "good"),
-    "✗": Cell("✗ fail", "bad"),
-    "–": Cell("– not compared"),
-}
+RESULTS = {"✓": Cell("✓ pass", "good"), "✗": Cell("✗ fail", "bad"), "–": "–"}
+CANDIDATE = "candidate"  # on the page of an evaluation, until the model is registered
 CURVES = (("", "blue", "training"), ("val_", "orange dashed", "validation"))
 HALF, MOST = 10, 20  # classes: a confusion matrix of more is wider, and at last a picture
 
