@@ -47,9 +47,7 @@ def rules(**changes):
     budgets = {name: changes.pop(name) for name in Budgets.model_fields if name in changes}
     compared = {name: changes.pop(name) for name in Comparison.model_fields if name in changes}
     champion = RULES.champion.model_copy(update=compared)
-    return RULES.model_copy(
-        update={"champion": champion, "budgets": Budgets(**budgets), **changes}
-    )
+    return RULES.model_copy(update={"champion": champion, "budgets": Budgets(**budgets), **changes})
 
 
 def against(*gain, **changes):
@@ -127,9 +125,7 @@ def test_the_reason_names_every_failed_rule_with_its_numbers():
     verdict = evaluate(metrics={"accuracy": 0.85}, overlapping=2)
 
     assert not verdict.accepted
-    assert verdict.reason == (
-        "no test row was trained on: 2 of 100; accuracy ≥ 0.9: 0.8500"
-    )
+    assert verdict.reason == ("no test row was trained on: 2 of 100; accuracy ≥ 0.9: 0.8500")
 
 
 def test_errors_of_the_evidence_reject():
@@ -292,7 +288,10 @@ def test_without_a_margin_the_rule_is_short():
     champion = against(0.95, 0.0, 0.0, 0.0)
 
     assert evaluate(rules(margin=0.0), champion=champion).accepted
-    assert outcome(evaluate(rules(margin=0.0)), "champion").rule == "accuracy not worse than version 3's"
+    assert (
+        outcome(evaluate(rules(margin=0.0)), "champion").rule
+        == "accuracy not worse than version 3's"
+    )
 
 
 @pytest.mark.parametrize(
@@ -453,8 +452,10 @@ def test_the_gate_names_metrics_that_exist():
 
 
 def test_a_first_model_needs_the_compared_metric():
-    verdict = evaluate(rules(floors={}, baseline=False), champion=None, metrics={"accuracy": math.nan})
+    verdict = evaluate(
+        rules(floors={}, baseline=False), champion=None, metrics={"accuracy": math.nan}
+    )
 
     assert verdict.reason == (
-        "not worse than the champion: accuracy is missing or not a number"
+        "accuracy not worse than the champion's: accuracy is missing or not a number"
     )

@@ -42,9 +42,7 @@ slices = st.just(Slices()) | st.builds(
 budget = st.none() | st.floats(0.1, 10)
 rules = st.builds(
     Gate,
-    champion=st.builds(
-        Comparison, metric=metrics, margin=shares, confidence=st.floats(0.51, 0.99)
-    ),
+    champion=st.builds(Comparison, metric=metrics, margin=shares, confidence=st.floats(0.51, 0.99)),
     floors=st.dictionaries(metrics, shares),
     baseline=st.booleans(),
     overlap=st.floats(0, 0.5),

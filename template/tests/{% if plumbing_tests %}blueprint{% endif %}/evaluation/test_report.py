@@ -192,7 +192,7 @@ def test_a_page_of_each_task(tmp_path: Path, build: Any, headings: Any, axes: An
     # A screen reader finds words; a narrow screen has each value's column.
     assert all(page.values("alt"))
     assert page.values("aria-label").count("") == 0
-    plots = page.source.count("<svg viewBox=\"0 0 400") + page.source.count('class="pixels"')
+    plots = page.source.count('<svg viewBox="0 0 400') + page.source.count('class="pixels"')
     assert plots == page.tags.count("figure") > 1
     for name in page.headings[:2]:
         head = page.rows(name)[0][1:]

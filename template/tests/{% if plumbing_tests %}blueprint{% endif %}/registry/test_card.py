@@ -11,7 +11,7 @@ from blueprint import settings
 from blueprint.errors import UserError
 from blueprint.evaluation import report
 from blueprint.evaluation.report import summarize
-from blueprint.evaluation.report.blocks import Code, Section, Table
+from blueprint.evaluation.report.blocks import Block, Section, Table
 from blueprint.registry import models
 
 
@@ -124,7 +124,7 @@ def test_a_summary_sets_a_model_beside_the_champion(registry, judge):
 
 
 def test_a_fence_holds_what_looks_like_its_end():
-    text = report._markdown(Section("s", [Code("a\n```\nb")]))
+    text = report._markdown(Section("s", [Block("code", "a\n```\nb")]))
 
     assert "````\na\n```\nb\n````" in text
 

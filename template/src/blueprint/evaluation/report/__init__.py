@@ -13,13 +13,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ..metrics import Predictions
 from ..record import Evaluation
 from . import tables
-from .blocks import Link, Section
+from .blocks import Section
 from .card import Card
 from .card import sections as card_sections
 
 if TYPE_CHECKING:
     from ...export.training import Training
-    from .mistakes import Features
+    from .tables import ReadRows
 
 __all__ = ["Card", "summarize", "write_card", "write_report"]
 
@@ -35,7 +35,7 @@ def write_report(
     evaluation: Evaluation,
     predictions: Predictions,
     training: "Training",
-    read_rows: "Features",
+    read_rows: "ReadRows",
 ) -> None:
     """Write the page of an evaluation of the model `name` to `path`.
 
@@ -101,7 +101,6 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.tests["a"] = lambda block, name: type(block).__name__ == name
     environment.filters["markdown"] = lambda cell: _escape(str(getattr(cell, "text", cell)))
     return environment
 
@@ -124,7 +123,7 @@ def _short(sections: Sequence[Section], limit: int, end: str) -> str:
     """As many whole sections as `limit` characters hold, without links to files, and `end`."""
     short = ""
     for section in sections:
-        blocks = [block for block in section.blocks if not isinstance(block, Link)]
+        blocks = [block for block in section.blocks if getattr(block, "form", "") != "link"]
         text = _markdown(section._replace(blocks=blocks)) + "\n\n"
         if len(short) + len(text) + len(end) > limit:
             break

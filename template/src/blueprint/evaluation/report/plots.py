@@ -111,7 +111,8 @@ def pixels(title: str, shares: NDArray[np.float64]) -> Figure:
     image[np.eye(len(shares), dtype=bool)] = (0, 114, 178, 0)
     image[..., 3] = 255 * np.sqrt(shares)
     return Figure(
-        title, f'<img class="pixels" alt="" src="data:image/png;base64,{_base64(image)}">'
+        title,
+        f'<img class="pixels" alt="a picture of the matrix" src="data:image/png;base64,{_base64(image)}">',
     )
 
 
