@@ -110,10 +110,8 @@ def pixels(title: str, shares: NDArray[np.float64]) -> Figure:
     image[...] = (213, 94, 0, 0)
     image[np.eye(len(shares), dtype=bool)] = (0, 114, 178, 0)
     image[..., 3] = 255 * np.sqrt(shares)
-    return Figure(
-        title,
-        f'<img class="pixels" alt="a picture of the matrix" src="data:image/png;base64,{_base64(image)}">',
-    )
+    alt, source = "a picture of the matrix", f"data:image/png;base64,{_base64(image)}"
+    return Figure(title, f'<img class="pixels" alt="{alt}" src="{source}">')
 
 
 def thumbnail(image: NDArray[Any], brightest: float) -> str:

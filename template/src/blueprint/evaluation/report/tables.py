@@ -87,21 +87,13 @@ def mistakes(
     how: str,
     rows: NDArray[np.int64],
     columns: Mapping[str, Sequence[Any]],
-    read_rows: ReadRows,
-    total: int,
+    features: Mapping[str, Sequence[Any]],
 ) -> Section:
-    """The first of `rows`, of `total`: their numbers, `columns` and their first features."""
-    if not len(rows):
-        return Section("Mistakes", [f"None in {total} rows."])
-    values = read_rows(rows)
-    if len(values) > FEATURES:
-        how += f" The first {FEATURES} of {len(values)} features are shown."
+    """The first of `rows`: their numbers, `columns` and their first features."""
+    if len(features) > FEATURES:
+        how += f" The first {FEATURES} of {len(features)} features are shown."
     # Pairs: a feature may have the name of one of these columns.
-    every: list[tuple[str, Any]] = [
-        ("Row", rows),
-        *columns.items(),
-        *list(values.items())[:FEATURES],
-    ]
+    every = [("Row", rows), *columns.items(), *list(features.items())[:FEATURES]]
     numbers = [k for k, (_, v) in enumerate(every) if not isinstance(v[0], str | np.ndarray)]
     lines = [[show(v[row]) for _, v in every] for row in range(min(ROWS, len(rows)))]
     table = Table([name for name, _ in every], lines, numbers)

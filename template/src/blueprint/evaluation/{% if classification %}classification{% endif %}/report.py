@@ -148,7 +148,7 @@ def _misclassified(
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     if not len(wrong):
-        return mistakes("", wrong, {}, read_rows, len(labels))
+        return Section("Mistakes", [f"None in {len(labels)} rows."])
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:PICTURES]
     features = read_rows(worst)
     how = f"{len(wrong)} of {len(labels)} rows are wrong; the most confident first."
@@ -158,7 +158,7 @@ def _misclassified(
     if images is None:
         sure = [Cell(f"{share:.0%}") for share in confidence[worst]]
         columns = {"Truth": truths, "Prediction": answers, "Probability": sure}
-        return mistakes(how, worst, columns, read_rows, len(labels))
+        return mistakes(how, worst, columns, features)
     brightest = float(images.max())
     pictures = [
         Picture(

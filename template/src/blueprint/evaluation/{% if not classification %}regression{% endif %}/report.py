@@ -31,7 +31,9 @@ def sections(
     worst = worst[residuals[worst] != 0]
     columns = {"Truth": labels, "Prediction": predictions, "Residual": residuals}
     shown = {name: values[worst] for name, values in columns.items()}
-    first = "The largest residuals first."
+    largest = Section("Mistakes", [f"None in {len(labels)} rows."])
+    if len(worst):
+        largest = mistakes("The largest residuals first.", worst, shown, read_rows(worst))
     return [
         Section(
             "Predictions against the truth",
@@ -39,7 +41,7 @@ def sections(
             "half",
         ),
         Section("Residuals", [figures(_histogram(residuals, limit)), note(how)], "half"),
-        mistakes(first, worst, shown, read_rows, len(labels)),
+        largest,
     ]
 
 
