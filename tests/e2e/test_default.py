@@ -176,7 +176,7 @@ def test_the_pages_of_mlflow_know_the_run_and_the_model(trained: Project, tmp_pa
         stop(process)
     assert {"accuracy", "log_loss", "curve/loss"} <= {metric["key"] for metric in run["metrics"]}
     assert {"epochs", "data.source"} <= {param["key"] for param in run["params"]}
-    assert {"model", "confusion_matrix.png", "report.html"} <= {file["path"] for file in listed}
+    assert {"model", "verdict.json", "report.html"} <= {file["path"] for file in listed}
     assert url in log.read_text()
 
 

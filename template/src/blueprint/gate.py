@@ -5,7 +5,7 @@ It measures nothing: `evaluation` gathers the evidence, and docs/gate.md explain
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -67,10 +67,9 @@ class Gate(Rules):
 
 @dataclass(frozen=True)
 class Gain:
-    """How much better the challenger is than another model, whose metric is `other`.
+    """By how much the challenger is better (> 0) than another model, whose metric is `other`.
 
-    `value` is positive where the challenger is better, also where less is better. With the
-    configured confidence it is above `low`, and with the same below `high`.
+    With the configured confidence it is above `low`, and with the same below `high`.
     """
 
     other: Number
@@ -81,10 +80,8 @@ class Gain:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Rows that only the challenger (`gained`) or only the champion (`lost`) classifies right.
-
-    `p` is the chance of as many losses, or more, if both models were equally good.
-    """
+    """Rows that only the challenger (`gained`) or only the champion (`lost`) classifies right; `p`
+    is the chance of as many losses, or more, if both models were equally good."""
 
     gained: int
     lost: int
@@ -165,8 +162,9 @@ class Verdict(BaseModel):
 def decide(evidence: Evidence, gate: Gate) -> Verdict:
     """Hold a challenger to every rule. What is missing or not a finite number rejects."""
     rules = tuple(_outcomes(evidence, gate))
-    failed = "; ".join(str(outcome) for outcome in rules if not outcome.passed)
-    return Verdict(accepted=not failed, reason=failed or "every rule passed", rules=rules)
+    failed = [str(rule) for rule in rules if not rule.passed]
+    reason = "; ".join(failed) or "every rule passed"
+    return Verdict(accepted=not failed, reason=reason, rules=rules)
 
 
 def number(value: float) -> str:
@@ -177,23 +175,23 @@ def number(value: float) -> str:
 
 
 def _outcomes(evidence: Evidence, gate: Gate) -> Iterator[Outcome]:
-    rows, overlapping, most = evidence.rows, evidence.overlapping, gate.overlap * evidence.rows
+    rows, shared, most = evidence.rows, evidence.overlapping, gate.overlap * evidence.rows
     for error in evidence.errors:
         yield Outcome("evidence", "the evidence is sound", False, error)
     yield Outcome("rows", "the test set has rows", rows > 0, f"{rows}", {"value": rows})
-    rule = "no test row was trained on"
-    if gate.overlap:
-        rule = f"at most {gate.overlap:.2%} of the test rows were trained on"
-    numbers = {"value": overlapping, "limit": most}
-    detail = f"{overlapping} of {rows}"
-    yield Outcome("overlap", rule, 0 <= overlapping <= most, detail, numbers)
+    share = f"at most {gate.overlap:.2%} of the test rows were"
+    rule = f"{share if gate.overlap else 'no test row was'} trained on"
+    numbers = {"value": shared, "limit": most}
+    yield Outcome("overlap", rule, 0 <= shared <= most, f"{shared} of {rows}", numbers)
     for name, limit in gate.floors.items():
         yield _floor(f"floor/{name}", name, evidence.metrics, limit)
+    metric, champion = gate.champion.metric, evidence.champion
     if gate.baseline:
-        yield _baseline(evidence, gate.champion.metric)
+        rule, enough = f"{metric} better than a constant answer's", evidence.baseline.low > 0
+        yield _gain("baseline", rule, metric, evidence, evidence.baseline, enough)
     yield _champion(evidence, gate.champion)
-    if evidence.champion and evidence.champion.mcnemar:
-        yield _mcnemar(evidence.champion.version, evidence.champion.mcnemar, rows, gate.champion)
+    if champion and champion.mcnemar:
+        yield _mcnemar(champion.version, champion.mcnemar, rows, gate.champion)
     yield from _slices(evidence.slices, gate.slices)
     yield from _budget("latency", "ms", evidence.latency_ms, gate.budgets.latency_ms)
     yield from _budget("size", "MB", evidence.size_mb, gate.budgets.size_mb)
@@ -212,36 +210,41 @@ def _floor(
     return Outcome(key, rule, passed, _show(name, value), {"value": value, "limit": limit})
 
 
-def _baseline(evidence: Evidence, metric: str) -> Outcome:
-    rule = f"{metric} better than a constant answer's"
+def _gain(
+    key: str, rule: str, metric: str, evidence: Evidence, gain: Gain, enough: bool
+) -> Outcome:
     if metric not in evidence.metrics:
-        return Outcome("baseline", rule, False, _unknown(evidence.metrics))
-    sound, detail, numbers = _compare(metric, evidence.metrics[metric], evidence.baseline)
-    return Outcome("baseline", rule, sound and evidence.baseline.low > 0, detail, numbers)
+        return Outcome(key, rule, False, _unknown(evidence.metrics))
+    value = evidence.metrics[metric]
+    numbers = {"value": value, "other": gain.other, "gain": gain.value}
+    numbers |= {"low": gain.low, "high": gain.high}
+    sound = all(map(math.isfinite, numbers.values()))
+    detail = f"{_show(metric, value)} against {_show(metric, gain.other)}"
+    if sound:
+        detail += f", gain {_signed(gain.value)} [{_signed(gain.low)}, {_signed(gain.high)}]"
+    return Outcome(key, rule, sound and enough, detail, numbers)
 
 
 def _champion(evidence: Evidence, asked: Comparison) -> Outcome:
     metric, champion = asked.metric, evidence.champion
-    if metric not in evidence.metrics:  # told of the first model, not when a second one comes
-        rule = f"{metric} not worse than the champion's"
+    value, rule = evidence.metrics.get(metric), f"{metric} not worse than the champion's"
+    if value is None:  # told of the first model, not when a second one comes
         return Outcome("champion", rule, False, _unknown(evidence.metrics))
-    value = evidence.metrics[metric]
     if champion is None and math.isfinite(value):
         return Outcome("champion", "not compared", True, "no champion yet")
     if champion is None:  # no later model could be compared with it
-        return Outcome("champion", "not worse than the champion", False, _show(metric, value))
+        return Outcome("champion", rule, False, _show(metric, value))
     rule = f"{metric} not worse than version {champion.version}'s"
     if asked.margin:
         rule += f" {'+' if metric in LOWER_IS_BETTER else '−'} {asked.margin:g}"
     if champion.error or champion.gain is None:
         why = champion.error or "it was not compared"
         return Outcome("champion", rule, False, f"the champion cannot be measured: {why}")
-    sound, detail, numbers = _compare(metric, value, champion.gain)
-    limit = -asked.margin - ULP
-    passed = sound and champion.gain.low >= limit
-    if not passed and champion.gain.value >= limit:
-        detail += f"; {evidence.rows} rows are too few to be sure"
-    return Outcome("champion", rule, passed, detail, {**numbers, "limit": -asked.margin})
+    gain, limit = champion.gain, -asked.margin - ULP
+    found = _gain("champion", rule, metric, evidence, gain, gain.low >= limit)
+    few = not found.passed and gain.value >= limit
+    detail = f"{found.detail}; {evidence.rows} rows are too few to be sure" if few else found.detail
+    return replace(found, detail=detail, numbers={**found.numbers, "limit": -asked.margin})
 
 
 def _mcnemar(version: str, test: McNemar, rows: int, asked: Comparison) -> Outcome:
@@ -275,17 +278,6 @@ def _budget(name: str, unit: str, value: float, limit: float | None) -> Iterator
         detail = f"{value:.3g} {unit}" if math.isfinite(value) else "not measured"
         passed, numbers = math.isfinite(value) and value <= limit, {"value": value, "limit": limit}
         yield Outcome(name, f"{name} ≤ {limit:g} {unit}", passed, detail, numbers)
-
-
-def _compare(metric: str, value: float, gain: Gain) -> tuple[bool, str, dict[str, float]]:
-    """Whether all numbers of a comparison are finite, the comparison in words, and the numbers."""
-    numbers = {"value": value, "other": gain.other, "gain": gain.value}
-    numbers |= {"low": gain.low, "high": gain.high}
-    sound = all(map(math.isfinite, numbers.values()))
-    detail = f"{_show(metric, value)} against {_show(metric, gain.other)}"
-    if sound:
-        detail += f", gain {_signed(gain.value)} [{_signed(gain.low)}, {_signed(gain.high)}]"
-    return sound, detail, numbers
 
 
 def _signed(value: float) -> str:

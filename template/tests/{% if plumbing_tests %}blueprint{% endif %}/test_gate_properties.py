@@ -1,12 +1,25 @@
 """What holds of the gate whatever the numbers are: Hypothesis looks for those that break it."""
 
 import math
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from blueprint.gate import LOWER_IS_BETTER, Champion, Evidence, Gain, McNemar, Rules, Slice, decide
+from blueprint.gate import (
+    LOWER_IS_BETTER,
+    Budgets,
+    Champion,
+    Comparison,
+    Evidence,
+    Gain,
+    Gate,
+    McNemar,
+    Slice,
+    Slices,
+    Verdict,
+    decide,
+)
 
 # Few, so that `make test` stays quick; the same ones in every run.
 few = settings(max_examples=100, deadline=None, derandomize=True, database=None)
@@ -20,18 +33,21 @@ gains = st.builds(
     shares,
     shares,
 )
+slices = st.just(Slices()) | st.builds(
+    Slices,
+    classes=st.just(True),
+    floors=st.dictionaries(metrics, shares, min_size=1),
+    min_rows=st.integers(1, 60),
+)
+budget = st.none() | st.floats(0.1, 10)
 rules = st.builds(
-    Rules,
-    metric=metrics,
-    margin=shares,
-    confidence=st.floats(0.51, 0.99),
+    Gate,
+    champion=st.builds(Comparison, metric=metrics, margin=shares, confidence=st.floats(0.51, 0.99)),
     floors=st.dictionaries(metrics, shares),
     baseline=st.booleans(),
     overlap=st.floats(0, 0.5),
-    slice_floors=st.dictionaries(metrics, shares),
-    slice_rows=st.integers(1, 60),
-    latency_ms=st.none() | st.floats(0.1, 10),
-    size_mb=st.none() | st.floats(0.1, 10),
+    slices=slices,
+    budgets=st.builds(Budgets, latency_ms=budget, size_mb=budget),
 )
 measured = st.fixed_dictionaries({"accuracy": shares, "log_loss": shares})
 evidences = st.builds(
@@ -59,9 +75,9 @@ steps = st.floats(0, 0.5)
 @st.composite
 def accepted(draw):
     """Evidence that passes, and the rules that it passes."""
-    asked = draw(rules)
+    gate = draw(rules)
     best = {"accuracy": 1.0, "log_loss": 0.0}
-    champion = Champion("3", Gain(0.5, 0.2, 0.1, 0.3), McNemar(5, 1, 0.9))
+    champion = Champion("3", {}, Gain(0.5, 0.2, 0.1, 0.3), McNemar(5, 1, 0.9))
     evidence = Evidence(
         metrics=best,
         rows=500,
@@ -72,7 +88,7 @@ def accepted(draw):
         size_mb=0.05,
         slices=(Slice("a", 100, best),),
     )
-    return evidence, asked
+    return evidence, gate
 
 
 @few
@@ -81,7 +97,7 @@ def test_the_best_evidence_is_accepted(case):
     assert decide(*case).accepted
 
 
-def better(evidence, asked, step):
+def better(evidence, gate, step):
     """The same evidence of a challenger whose scores are better by `step`."""
 
     def raised(scores):
@@ -105,9 +121,9 @@ def better(evidence, asked, step):
 
 @few
 @given(evidences, rules, steps)
-def test_a_better_challenger_fails_no_rule_that_a_worse_one_passed(evidence, asked, step):
-    before = decide(evidence, asked)
-    after = decide(better(evidence, asked, step), asked)
+def test_a_better_challenger_fails_no_rule_that_a_worse_one_passed(evidence, gate, step):
+    before = decide(evidence, gate)
+    after = decide(better(evidence, gate, step), gate)
 
     assert after.accepted >= before.accepted
     assert [rule.name for rule in after.rules] == [rule.name for rule in before.rules]
@@ -118,26 +134,28 @@ def test_a_better_challenger_fails_no_rule_that_a_worse_one_passed(evidence, ask
 @few
 @given(accepted(), steps)
 def test_stricter_rules_accept_no_more(case, step):
-    evidence, asked = case
-    evidence = better(evidence, asked, -step)
-    stricter = replace(
-        asked,
-        margin=asked.margin / 2,
-        overlap=asked.overlap / 2,
-        floors={n: v - step if n in LOWER_IS_BETTER else v + step for n, v in asked.floors.items()},
-        baseline=True,
+    evidence, gate = case
+    evidence = better(evidence, gate, -step)
+    floors = {n: v - step if n in LOWER_IS_BETTER else v + step for n, v in gate.floors.items()}
+    stricter = gate.model_copy(
+        update={
+            "champion": gate.champion.model_copy(update={"margin": gate.champion.margin / 2}),
+            "overlap": gate.overlap / 2,
+            "floors": floors,
+            "baseline": True,
+        }
     )
 
-    assert decide(evidence, stricter).accepted <= decide(evidence, asked).accepted
+    assert decide(evidence, stricter).accepted <= decide(evidence, gate).accepted
 
 
-def numbers_of(evidence, asked):
+def numbers_of(evidence, gate):
     """The places of all numbers that these rules look at, as functions that spoil them."""
-    for name in {asked.metric, *asked.floors}:
+    for name in {gate.champion.metric, *gate.floors}:
         yield lambda bad, n=name: replace(evidence, metrics={**evidence.metrics, n: bad})
     champion = evidence.champion
     for number in fields(Gain):
-        if asked.baseline:
+        if gate.baseline:
             yield lambda bad, n=number.name: replace(
                 evidence, baseline=replace(evidence.baseline, **{n: bad})
             )
@@ -150,13 +168,13 @@ def numbers_of(evidence, asked):
         yield lambda bad: replace(
             evidence, champion=replace(champion, mcnemar=replace(champion.mcnemar, p=bad))
         )
-    for name in asked.slice_floors:
+    for name in gate.slices.floors:
         [one] = evidence.slices
         yield lambda bad, n=name, one=one: replace(
             evidence, slices=[replace(one, metrics={**one.metrics, n: bad})]
         )
     for name in ("latency_ms", "size_mb"):
-        if getattr(asked, name) is not None:
+        if getattr(gate.budgets, name) is not None:
             yield lambda bad, n=name: replace(evidence, **{n: bad})
     yield lambda bad: replace(evidence, rows=bad)
     yield lambda bad: replace(evidence, overlapping=bad)
@@ -165,33 +183,34 @@ def numbers_of(evidence, asked):
 @few
 @given(accepted(), st.data())
 def test_one_number_that_is_none_closes_the_gate(case, data):
-    evidence, asked = case
-    spoil = data.draw(st.sampled_from(list(numbers_of(evidence, asked))))
+    evidence, gate = case
+    spoil = data.draw(st.sampled_from(list(numbers_of(evidence, gate))))
 
-    assert not decide(spoil(math.nan), asked).accepted
+    assert not decide(spoil(math.nan), gate).accepted
 
 
 @few
 @given(accepted(), metrics)
 def test_a_metric_that_is_missing_closes_the_gate(case, name):
-    evidence, asked = case
-    assume(name in {asked.metric, *asked.floors})
+    evidence, gate = case
+    assume(name in {gate.champion.metric, *gate.floors})
     left = {key: value for key, value in evidence.metrics.items() if key != name}
 
-    assert not decide(replace(evidence, metrics=left), asked).accepted
+    assert not decide(replace(evidence, metrics=left), gate).accepted
 
 
 @few
 @given(accepted(), shares, st.floats(0.001, 1))
 def test_of_two_models_one_is_not_surely_worse(case, distance, width):
     """Changing places turns the gain and its bounds about; both cannot fail without a margin."""
-    evidence, asked = case
+    evidence, gate = case
     assume(evidence.champion)
-    asked, low, high = replace(asked, margin=0.0), -distance * width, width
+    exact = gate.champion.model_copy(update={"margin": 0.0})
+    gate, low, high = gate.model_copy(update={"champion": exact}), -distance * width, width
 
     def passes(*gain):
-        champion = Champion("3", Gain(0.5, *gain))
-        verdict = decide(replace(evidence, champion=champion), asked)
+        champion = Champion("3", {}, Gain(0.5, *gain))
+        verdict = decide(replace(evidence, champion=champion), gate)
         return next(rule.passed for rule in verdict.rules if rule.name == "champion")
 
     middle = (low + high) / 2
@@ -202,11 +221,11 @@ def test_of_two_models_one_is_not_surely_worse(case, distance, width):
 
 @few
 @given(evidences, rules)
-def test_the_verdict_follows_from_its_rules_and_can_be_written(evidence, asked):
-    verdict = decide(evidence, asked)
+def test_the_verdict_follows_from_its_rules_and_can_be_written(evidence, gate):
+    verdict = decide(evidence, gate)
 
     assert verdict.accepted is all(rule.passed for rule in verdict.rules)
-    assert verdict.as_dict().keys() == asdict(verdict).keys()
+    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
     for rule in verdict.rules:
         assert rule.passed or rule.detail in verdict.reason
     assert len({rule.name for rule in verdict.rules}) >= 3

@@ -1,7 +1,11 @@
-"""The section `gate` of the configuration: what a person can ask, and what is refused."""
+"""The section `gate` of the configuration: what a person can ask for, and what is rejected."""
+
+from importlib.util import find_spec
 
 import pytest
 
+from blueprint.evaluation.settings import problems
+from blueprint.gate import Comparison, Gate
 from blueprint.settings import SettingsError
 
 
@@ -41,6 +45,15 @@ def test_what_is_not_asked_is_off(load):
         ("gate.budget.latency_ms=5", "gate.budget: no such key"),
     ],
 )
-def test_what_makes_no_sense_is_refused(override, message, load):
+def test_what_makes_no_sense_is_rejected(override, message, load):
     with pytest.raises(SettingsError, match=message):
         load(override)
+
+
+def test_a_task_whose_code_is_not_here_says_how_to_get_it():
+    gates = {"tabular-regression": "rmse", "tabular-classification": "accuracy"}
+    for task, metric in gates.items():
+        found = "\n".join(problems(Gate(champion=Comparison(metric=metric)), task))
+        here = find_spec(f"blueprint.evaluation.{task.removeprefix('tabular-')}")
+        assert (found == "") == bool(here)
+        assert here or f'`make upgrade ARGS="task={task}"` brings it' in found

@@ -29,10 +29,10 @@ class Evaluation(Verdict):
 
     metrics: dict[str, Number]
     confidence: float = 0.95
-    intervals: dict[str, tuple[float, float]] = {}
-    baseline: dict[str, Number] = {}
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    baseline: dict[str, Number] = Field(default_factory=dict)
     champion: Champion | None = None
-    slices: list[Slice] = []
+    slices: list[Slice] = Field(default_factory=list)
     latency_ms: Number = math.nan
     size_mb: Number = math.nan
     confusion: Confusion | None = None  # of a classification of few classes, since 0.5.0

@@ -104,6 +104,7 @@ def _write_card(
     request, answer = _example(model, test)
     size = sum(file.stat().st_size for file in model_path.rglob("*") if file.is_file())
     with tempfile.TemporaryDirectory() as written:
+        registry.files(version.run_id, Path(written), [".html"])  # the report gets its version
         card = Card(
             name=registry.name,
             version=version,

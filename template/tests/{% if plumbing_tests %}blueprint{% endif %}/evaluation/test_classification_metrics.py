@@ -4,20 +4,23 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
+from sklearn.metrics import accuracy_score, log_loss
 
-from blueprint.evaluation import metrics as both
-from blueprint.evaluation.metrics.classification import (
-    METRICS,
-    class_scores,
-    classification_metrics,
-    confusion_matrix,
-    problem,
-    reliability,
-)
+pytest.importorskip("blueprint.evaluation.classification")
+
+from blueprint.evaluation.classification import confusion_matrix, mcnemar, problem, reliability
+from blueprint.evaluation.metrics import TITLES, Predictions
+from blueprint.gate import LOWER_IS_BETTER
+
+METRICS = TITLES["classification"]
 
 LABELS = np.array([0, 0, 1, 1])
 PROBABILITIES = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]], dtype=np.float32)
+
+
+def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    classes = tuple("abcde"[: max(probabilities.shape[-1], 1)])
+    return Predictions(labels, probabilities, classes).metrics()
 
 
 def test_values_worked_out_by_hand() -> None:
@@ -43,7 +46,7 @@ def test_every_metric_is_a_plain_float() -> None:
 def test_certain_and_right_is_perfect_in_every_metric() -> None:
     metrics = classification_metrics(np.array([0, 1, 2]), np.eye(3, dtype=np.float32))
     for name in METRICS:
-        assert metrics[name] == pytest.approx(float(both.higher_is_better(name)), abs=1e-6), name
+        assert metrics[name] == pytest.approx(float(name not in LOWER_IS_BETTER), abs=1e-6), name
 
 
 def test_a_class_without_rows_leaves_its_averages_open() -> None:
@@ -94,13 +97,14 @@ def test_confusion_matrix_has_the_truth_in_rows() -> None:
     assert confusion_matrix(LABELS, PROBABILITIES).tolist() == [[1, 1], [0, 2]]
 
 
-def test_class_scores_agree_with_scikit_learn() -> None:
+def test_own_metrics_agree_with_scikit_learn() -> None:
     random = np.random.default_rng(0)
     labels = random.integers(0, 5, 200)
-    probabilities = random.dirichlet(np.ones(5), 200)
-    expected = f1_score(labels, probabilities.argmax(axis=1), average=None)
-    scores = class_scores(confusion_matrix(labels, probabilities))
-    np.testing.assert_allclose(scores.f1, expected)
+    probabilities = random.dirichlet(np.ones(5), 200).astype(np.float32)
+    probabilities[0] = np.eye(5)[(labels[0] + 1) % 5]  # no chance at all for the true class
+    metrics = classification_metrics(labels, probabilities)
+    assert metrics["accuracy"] == accuracy_score(labels, probabilities.argmax(axis=1))
+    assert metrics["log_loss"] == pytest.approx(log_loss(labels, probabilities), rel=1e-6)
 
 
 def test_reliability_counts_every_row_once() -> None:
@@ -114,14 +118,23 @@ def test_reliability_counts_every_row_once() -> None:
     assert math.isnan(bins.accuracy[0])
 
 
-def test_what_is_measured_follows_from_the_classes() -> None:
-    classified = both.Predictions(LABELS, PROBABILITIES, ("cat", "dog"))
-    numbers = both.Predictions(np.array([1.0, 2.0]), np.array([1.0, 3.0]), ())
-    assert both.metrics_of(classified) == classification_metrics(LABELS, PROBABILITIES)
-    assert set(both.metrics_of(numbers)) == {"rmse", "mae", "r2"}
-    assert set(both.METRICS) == {*both.metrics_of(classified), *both.metrics_of(numbers)}
-    assert both.problem(classified) == both.problem(numbers) == ""
-    with pytest.raises(ValueError, match="probabilities"):
-        both.problem(numbers._replace(classes=("cat", "dog")))
-    with pytest.raises(ValueError, match="predictions"):
-        both.metrics_of(classified._replace(classes=()))
+def test_mcnemar_counts_the_rows_that_only_one_has_right() -> None:
+    labels = np.zeros(9, np.int64)
+    new = np.eye(2)[1 - np.array([1, 1, 1, 0, 0, 0, 0, 0, 1])]
+    old = np.eye(2)[1 - np.array([1, 0, 0, 1, 1, 1, 1, 1, 1])]
+
+    test = mcnemar(labels, new, old)
+
+    assert (test.gained, test.lost) == (2, 5)
+    # 5, 6 or 7 of 7 coins: (21 + 7 + 1) / 128.
+    assert test.p == pytest.approx(29 / 128)
+    assert mcnemar(labels, old, new).p == pytest.approx(1 - 8 / 128)
+    assert mcnemar(labels, new, new).p == 1
+
+
+def test_a_metric_that_the_task_does_not_have_is_nan() -> None:
+    predictions = Predictions(LABELS, PROBABILITIES, ("cat", "dog"))
+    assert list(predictions.metrics()) == list(METRICS)
+    assert predictions.problem == ""
+    assert predictions.metrics(["accuracy"]) == {"accuracy": 0.75}
+    assert math.isnan(predictions.metrics(["rmse"])["rmse"])

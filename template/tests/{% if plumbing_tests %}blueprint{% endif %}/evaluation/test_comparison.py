@@ -1,16 +1,19 @@
 """Two models on the same rows: the bounds of the difference, and how often the gate is right."""
 
 import math
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 from blueprint.evaluation import comparison
-from blueprint.evaluation.comparison import MEANS, bounds, compare, mcnemar
-from blueprint.evaluation.metrics import Predictions, metric_of, metrics_of
-from blueprint.gate import Champion, Evidence, Gain, Rules, decide
+from blueprint.evaluation.comparison import bounds, compare
+from blueprint.evaluation.metrics import TITLES, Predictions
+from blueprint.gate import Champion, Comparison, Evidence, Gain, Gate, decide
 
 CLASSES = ("a", "b", "c")
+TASKS = [name for name in TITLES if find_spec(f"blueprint.evaluation.{name}")]
+classification = pytest.mark.skipif("classification" not in TASKS, reason="of another task")
 
 
 def classifier(rows=300, seed=0, sure=1.5):
@@ -35,18 +38,15 @@ def answers(right):
     return Predictions(labels, np.eye(2)[1 - np.asarray(right, int)], ("a", "b"))
 
 
-@pytest.mark.parametrize("metric", MEANS)
-def test_a_mean_over_rows_is_the_metric_of_scikit_learn(metric):
-    predictions = classifier() if metric in metrics_of(classifier()) else regression()
-    if predictions.classes:  # what a model gave no chance at all
-        predictions.outputs[:2] = ((0, 1, 0), (0, 1, 0))
-    of_row, from_mean = MEANS[metric]
-
-    found = from_mean(of_row(predictions).mean())
-
-    assert found == pytest.approx(metric_of(metric, predictions), rel=1e-6)
+@pytest.mark.parametrize("task", TASKS)
+def test_a_metric_follows_from_the_mean_over_the_rows(task):
+    predictions = classifier() if task == "classification" else regression()
+    for metric, (of_row, from_mean) in predictions.task.MEANS.items():
+        mean = of_row(predictions.labels, predictions.outputs).mean()
+        assert from_mean(mean) == pytest.approx(predictions.metrics()[metric])
 
 
+@classification
 @pytest.mark.parametrize("rows", [400, 40_000])
 def test_the_bounds_are_those_of_theory_where_there_is_one(rows):
     one, other = classifier(rows, 1), classifier(rows, 2)
@@ -62,6 +62,7 @@ def test_the_bounds_are_those_of_theory_where_there_is_one(rows):
     assert gain.high == pytest.approx(gain.value + width, abs=0.12 * width)
 
 
+@pytest.mark.skipif("regression" not in TASKS, reason="of another task")
 def test_a_mean_has_the_bounds_of_theory():
     predictions = regression(2000)
     sizes = np.abs(predictions.outputs - predictions.labels)
@@ -73,11 +74,11 @@ def test_a_mean_has_the_bounds_of_theory():
     assert high == pytest.approx(sizes.mean() + width, abs=0.1 * width)
 
 
-@pytest.mark.parametrize("metric", [*metrics_of(classifier()), *metrics_of(regression())])
+@pytest.mark.parametrize("metric", [name for task in TASKS for name in TITLES[task]])
 def test_a_gain_is_positive_where_the_challenger_is_better(metric, monkeypatch):
     monkeypatch.setattr(comparison, "SLOW_RESAMPLES", 20)
     good, bad = classifier(sure=5.0), classifier(sure=0.5)
-    if metric in metrics_of(regression()):
+    if metric in TITLES["regression"]:
         good, bad = regression(error=0.5), regression(seed=1, error=2.0)
 
     gain, loss = compare(metric, good, bad, 0.95), compare(metric, bad, good, 0.95)
@@ -89,12 +90,14 @@ def test_a_gain_is_positive_where_the_challenger_is_better(metric, monkeypatch):
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
 
+@classification
 def test_the_same_predictions_give_the_same_bounds():
     one, other = classifier(seed=1), classifier(seed=2)
 
     assert compare("log_loss", one, other, 0.95) == compare("log_loss", one, other, 0.95)
 
 
+@classification
 def test_more_confidence_is_a_wider_interval():
     one, other = classifier(seed=1), classifier(seed=2)
 
@@ -103,6 +106,7 @@ def test_more_confidence_is_a_wider_interval():
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
+@classification
 def test_a_rare_class_is_in_every_resample(monkeypatch):
     monkeypatch.setattr(comparison, "SLOW_RESAMPLES", 20)
     monkeypatch.setattr(comparison, "SLOW_ROWS", 50)
@@ -113,6 +117,7 @@ def test_a_rare_class_is_in_every_resample(monkeypatch):
     assert all(map(math.isfinite, bounds("macro_f1", predictions, 0.95)))
 
 
+@classification
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "recall"])
 def test_what_cannot_be_measured_has_no_bounds(metric):
     good, bad = classifier(), classifier()
@@ -125,21 +130,6 @@ def test_what_cannot_be_measured_has_no_bounds(metric):
     assert math.isnan(compare(metric, nothing, nothing, 0.95).low)
 
 
-def test_mcnemar_counts_the_rows_that_only_one_has_right():
-    new = answers([1, 1, 1, 0, 0, 0, 0, 0, 1])
-    old = answers([1, 0, 0, 1, 1, 1, 1, 1, 1])
-
-    test = mcnemar(new, old)
-
-    assert (test.gained, test.lost) == (2, 5)
-    # 5, 6 or 7 of 7 coins: (21 + 7 + 1) / 128.
-    assert test.p == pytest.approx(29 / 128)
-    assert mcnemar(old, new).p == pytest.approx(1 - 8 / 128)
-    assert mcnemar(new, new).p == 1
-    with pytest.raises(ValueError, match="no right and wrong"):
-        mcnemar(regression(), regression())
-
-
 def accepted_share(loss, margin, trials=20, rows=2000):
     """How often a challenger is accepted that is right in `loss` fewer of all rows.
 
@@ -150,19 +140,22 @@ def accepted_share(loss, margin, trials=20, rows=2000):
         kind = np.random.default_rng(seed).random(rows)
         new = answers(kind > 0.05 + loss)
         old = answers((kind > 0.025) & (kind < 0.975))
+        test = new.task.mcnemar(new.labels, new.outputs, old.outputs)
         evidence = Evidence(
-            metrics=metrics_of(new),
+            metrics=new.metrics(),
             rows=rows,
             overlapping=0,
             baseline=Gain(0.5, 0.4, 0.4, 0.4),
-            champion=Champion("1", compare("accuracy", new, old, 0.95), mcnemar(new, old)),
+            champion=Champion("1", {}, compare("accuracy", new, old, 0.95), test),
             latency_ms=1.0,
             size_mb=1.0,
         )
-        accepted += decide(evidence, Rules(metric="accuracy", margin=margin)).accepted
+        gate = Gate(champion=Comparison(metric="accuracy", margin=margin))
+        accepted += decide(evidence, gate).accepted
     return accepted / trials
 
 
+@classification
 def test_the_gate_is_right_as_often_as_stated(monkeypatch):
     """docs/gate.md has the rates of more trials."""
     monkeypatch.setattr(comparison, "RESAMPLES", 300)

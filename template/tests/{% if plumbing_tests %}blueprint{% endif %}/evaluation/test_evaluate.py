@@ -12,20 +12,23 @@ import polars as pl
 import pytest
 from onnx import TensorProto, helper
 
+pytest.importorskip("blueprint.evaluation.regression")
+
 from blueprint.data import Dataset, Feature, Schema
 from blueprint.evaluation import evaluate as module
-from blueprint.evaluation.evaluate import Evaluation, evaluate
-from blueprint.evaluation.settings import Budgets, Champion, Gate, Slices
+from blueprint.evaluation.evaluate import evaluate
+from blueprint.evaluation.record import WIDTH, Evaluation
 from blueprint.export.record import RECORD, Training
+from blueprint.gate import Budgets, Comparison, Gate, Slices
 from blueprint.model import MODEL_FILE, SIGNATURE_FILE, Signature, Tensor, digest
 from blueprint.registry.client import Registry
 
-RULES = Gate(floors={"r2": 0.3}, champion=Champion(metric="rmse", margin=1.0))
+RULES = Gate(floors={"r2": 0.3}, champion=Comparison(metric="rmse", margin=1.0))
 FEATURES = {
     "age": Feature("float64", (), nullable=True),
     "city": Feature("string", (), nullable=True),
 }
-Judge = Callable[..., Evaluation]
+Evaluate = Callable[..., Evaluation]
 
 
 @pytest.fixture(scope="module")
@@ -117,15 +120,15 @@ def registry(server: Path, request: pytest.FixtureRequest) -> Registry:
 
 
 @pytest.fixture
-def judge(tmp_path: Path, test_rows: Dataset, train_rows: Dataset, registry: Registry) -> Judge:
-    """Evaluate the model in a directory: judge(path), judge(path, rules)."""
+def run(tmp_path: Path, test_rows: Dataset, train_rows: Dataset, registry: Registry) -> Evaluate:
+    """Evaluate the model in a directory: run(path), run(path, gate)."""
 
-    def call(model: Path, rules: Gate = RULES, train: Dataset = train_rows) -> Evaluation:
+    def call(model: Path, gate: Gate = RULES, train: Dataset = train_rows) -> Evaluation:
         return evaluate(
             model,
             test_rows.directory,
             train.directory,
-            rules=rules,
+            gate=gate,
             registry=registry,
             tags={"pipeline.run": "a-run"},
             verdict_path=tmp_path / "verdict.json",
@@ -135,12 +138,17 @@ def judge(tmp_path: Path, test_rows: Dataset, train_rows: Dataset, registry: Reg
     return call
 
 
-def test_a_regression_is_judged_recorded_and_shown(
-    tmp_path: Path, judge: Judge, registry: Registry, make_champion: Callable[[Registry, str], None]
-) -> None:
-    first = judge(export(tmp_path / "first", 2.1))
+def make_champion(registry: Registry, run_id: str) -> None:
+    version = registry.register(run_id, {})
+    registry.promote(version.number, over=registry.champion(), tags={})
 
-    assert first.verdict.accepted, first.verdict.reason
+
+def test_a_regression_is_evaluated_recorded_and_shown(
+    tmp_path: Path, run: Evaluate, registry: Registry
+) -> None:
+    first = run(export(tmp_path / "first", 2.1))
+
+    assert first.accepted, first.reason
     assert first.metrics["mae"] == pytest.approx(5, abs=0.6)
     assert first.metrics["r2"] > 0.9
     verdict = json.loads((tmp_path / "verdict.json").read_text())
@@ -148,12 +156,7 @@ def test_a_regression_is_judged_recorded_and_shown(
     page = (tmp_path / "report.html").read_text()
     assert all(words in page for words in ("Residuals", "Worst mistakes", "Mainz", "Loss"))
     listed = registry.client.list_artifacts(first.run_id)
-    assert {file.path for file in listed} == {
-        "model",
-        "predictions.png",
-        "report.html",
-        "verdict.json",
-    }
+    assert {file.path for file in listed} == {"model", "report.html", "verdict.json"}
     recorded = registry.client.get_run(first.run_id).data.metrics
     assert recorded["rmse"] == first.metrics["rmse"]
     assert recorded["gate/floor/r2/limit"] == 0.3
@@ -162,39 +165,45 @@ def test_a_regression_is_judged_recorded_and_shown(
     assert verdict["baseline"]["r2"] < 0.1
     assert 0 < verdict["latency_ms"] < 100
     assert verdict["size_mb"] > 0
-    assert first.confusion() is None
-    assert first.roc() is None
+    assert first.confusion is first.roc is None
+    assert "run_id" not in verdict, "which is not known when the verdict is written"
+    again = Evaluation.read(tmp_path / "verdict.json")
+    assert again == first.model_copy(update={"run_id": ""})
 
     make_champion(registry, first.run_id)
-    better, worse = judge(export(tmp_path / "better", 2.0)), judge(export(tmp_path / "worse", 2.3))
+    better, worse = run(export(tmp_path / "better", 2.0)), run(export(tmp_path / "worse", 2.3))
 
-    assert better.verdict.accepted
-    assert not worse.verdict.accepted
-    assert "rmse not worse than version 1's + 1" in worse.verdict.reason
+    assert better.accepted
+    assert not worse.accepted
+    assert "rmse not worse than version 1's + 1" in worse.reason
     verdict = json.loads((tmp_path / "verdict.json").read_text())
-    assert verdict["champion"] == {"version": "1", "metrics": first.metrics}
+    assert verdict["champion"]["version"] == "1"
+    assert verdict["champion"]["metrics"] == first.metrics
     [rule] = [rule for rule in verdict["rules"] if rule["name"] == "champion"]
     assert rule["numbers"]["low"] < rule["numbers"]["gain"] < rule["numbers"]["high"]
-    assert "the limit" in (tmp_path / "report.html").read_text()
+    assert "Gain over the champion" in (tmp_path / "report.html").read_text()
+    assert all(len(line) <= WIDTH for line in worse.lines())
+    assert worse.lines()[-1] == "rejected: 1 of 5 rules failed", "the rules are above"
+    assert "– not compared: no champion yet" in first.lines()
 
 
 def test_a_champion_that_takes_other_rows_closes_the_gate(
-    tmp_path: Path, judge: Judge, registry: Registry, make_champion: Callable[[Registry, str], None]
+    tmp_path: Path, run: Evaluate, registry: Registry
 ) -> None:
-    make_champion(registry, judge(export(tmp_path / "first", 2.0, nullable=False)).run_id)
+    make_champion(registry, run(export(tmp_path / "first", 2.0, nullable=False)).run_id)
 
-    verdict = judge(export(tmp_path / "second", 2.0)).verdict
+    verdict = run(export(tmp_path / "second", 2.0))
 
     assert not verdict.accepted
     assert "a new registry.name in config/ starts afresh" in verdict.reason
 
 
 def test_metrics_of_another_task_are_named_with_those_there_are(
-    tmp_path: Path, judge: Judge
+    tmp_path: Path, run: Evaluate
 ) -> None:
-    rules = Gate(floors={"accuracy": 0.9}, champion=Champion(metric="rmse"))
+    gate = Gate(floors={"accuracy": 0.9}, champion=Comparison(metric="rmse"))
 
-    verdict = judge(export(tmp_path / "first", 2.0), rules).verdict
+    verdict = run(export(tmp_path / "first", 2.0), gate)
 
     assert verdict.reason == (
         "accuracy ≥ 0.9: there is no such metric; gate in config/ can name rmse, mae, r2"
@@ -212,13 +221,13 @@ def test_rows_are_read_by_their_numbers_across_files(test_rows: Dataset) -> None
 
 
 def test_a_model_of_other_data_and_rows_that_were_trained_on_reject(
-    tmp_path: Path, judge: Judge, test_rows: Dataset
+    tmp_path: Path, run: Evaluate, test_rows: Dataset
 ) -> None:
-    verdict = judge(export(tmp_path / "first", 2.0), train=test_rows).verdict
+    verdict = run(export(tmp_path / "first", 2.0), train=test_rows)
 
     assert not verdict.accepted
     assert "trained on data 0ff1ce, not on the training set c0ffee" in verdict.reason
-    assert "test rows that were trained on: none: 150 of 150" in verdict.reason
+    assert "no test row was trained on: 150 of 150" in verdict.reason
 
 
 def test_an_empty_test_set_rejects(
@@ -233,12 +242,12 @@ def test_an_empty_test_set_rejects(
         export(tmp_path / "first", 2.0),
         empty,
         train_rows.directory,
-        rules=RULES.model_copy(update={"budgets": Budgets(latency_ms=1.0)}),
+        gate=RULES.model_copy(update={"budgets": Budgets(latency_ms=1.0)}),
         registry=registry,
         tags={},
         verdict_path=tmp_path / "verdict.json",
         report_path=tmp_path / "report.html",
-    ).verdict
+    )
 
     assert not verdict.accepted
     assert "the test set has rows: 0" in verdict.reason
@@ -246,14 +255,14 @@ def test_an_empty_test_set_rejects(
     assert "latency ≤ 1 ms: not measured" in verdict.reason
 
 
-def test_slices_and_budgets_are_judged_and_shown(tmp_path: Path, judge: Judge) -> None:
+def test_slices_and_budgets_count_and_are_shown(tmp_path: Path, run: Evaluate) -> None:
     slices = Slices(columns=["city"], floors={"rmse": 3.0, "mae": 20.0})
-    rules = RULES.model_copy(update={"slices": slices, "budgets": Budgets(size_mb=1e-6)})
+    gate = RULES.model_copy(update={"slices": slices, "budgets": Budgets(size_mb=1e-6)})
 
-    found = judge(export(tmp_path / "first", 2.1), rules)
+    found = run(export(tmp_path / "first", 2.1), gate)
 
-    assert "rmse ≤ 3 where city=Mainz (50 rows)" in found.verdict.reason
-    assert "size ≤ 1e-06 MB" in found.verdict.reason
+    assert "rmse ≤ 3 where city=Mainz (50 rows)" in found.reason
+    assert "size ≤ 1e-06 MB" in found.reason
     assert "✓ 3 floors of slices" in found.lines()
     names = {each["name"] for each in json.loads((tmp_path / "verdict.json").read_text())["slices"]}
     assert names == {"city=missing", "city=Mainz", "city=Worms"}

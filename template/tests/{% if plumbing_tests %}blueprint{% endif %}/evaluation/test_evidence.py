@@ -8,17 +8,19 @@ import numpy as np
 import polars as pl
 import pytest
 
+pytest.importorskip("blueprint.evaluation.classification")
+
 from blueprint.data import Dataset, write_splits
 from blueprint.errors import UserError
 from blueprint.evaluation.evidence import (
+    count_overlap,
     measure_latency,
     measure_size,
     measure_slices,
     predict_constant,
 )
-from blueprint.evaluation.metrics import Predictions, metrics_of
-from blueprint.evaluation.overlap import count_overlap
-from blueprint.evaluation.settings import Slices
+from blueprint.evaluation.metrics import Predictions
+from blueprint.gate import Slices
 
 SPLIT = {"validation": 0.2, "test": 0.3}
 FLOORS = {"accuracy": 0.0}
@@ -80,7 +82,7 @@ def test_a_constant_answer_is_the_most_frequent_class_of_training(sets):
     shares = sets["train"].scan().collect()["label"].value_counts(normalize=True)
     expected = {row["label"]: row["proportion"] for row in shares.to_dicts()}
     np.testing.assert_allclose(constant.outputs[2], [expected["high"], expected["low"]])
-    assert metrics_of(constant)["accuracy"] == pytest.approx(2 / 3)
+    assert constant.metrics()["accuracy"] == pytest.approx(2 / 3)
 
 
 def test_a_constant_answer_of_a_regression_is_the_mean_of_training(table, tmp_path):

@@ -13,13 +13,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ..metrics import Predictions
 from ..record import Evaluation
 from . import tables
-from .blocks import Link, Section
+from .blocks import Section
 from .card import Card
 from .card import sections as card_sections
 
 if TYPE_CHECKING:
     from ...export.record import Training
-    from .mistakes import Features
+    from .tables import ReadRows
 
 __all__ = ["Card", "summarize", "write_card", "write_report"]
 
@@ -35,7 +35,7 @@ def write_report(
     evaluation: Evaluation,
     predictions: Predictions,
     training: "Training",
-    read_rows: "Features",
+    read_rows: "ReadRows",
 ) -> None:
     """Write the page of an evaluation of the model `name` to `path`.
 
@@ -51,21 +51,27 @@ def write_report(
         )
     lineage = tables.lineage(evaluation, training, {})
     sections = [*tables.sections(evaluation), *drawn, tables.training(training), lineage]
-    facts = tables.facts(evaluation, training, "")
+    facts = tables.facts(evaluation, training, tables.CANDIDATE)
     path.write_text(_page(f"{name}: evaluation", facts, sections, evaluation), encoding="utf-8")
 
 
 def write_card(directory: Path, card: Card) -> str:
     """Write `card.html`, `card.md` and `request.json` to `directory`; return the card in short.
 
-    The cards name report.html as a file beside them. The short form is Markdown that stands alone.
+    The cards name report.html as a file beside them; where it is there, it gets the version. The
+    short form is Markdown that stands alone.
     """
     request = json.dumps(card.request, allow_nan=False)
     (directory / "request.json").write_text(request + "\n")
     evaluation = Evaluation.model_validate(card.verdict)
     sections = card_sections(card, evaluation)
-    title, version = f"{card.name}, version {card.version.number}", f"version {card.version.number}"
+    version = f"version {card.version.number}"
+    title = f"{card.name}, {version}"
     facts = tables.facts(evaluation, card.training, version)
+    report = directory / "report.html"
+    if report.exists():
+        old, new = (f"<span>{text}</span>" for text in (tables.CANDIDATE, version))
+        report.write_text(report.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     page = _page(title, facts, sections, evaluation)
     (directory / "card.html").write_text(page, encoding="utf-8")
     text = "\n\n".join(
@@ -95,7 +101,6 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.tests["a"] = lambda block, name: type(block).__name__ == name
     environment.filters["markdown"] = lambda cell: _escape(str(getattr(cell, "text", cell)))
     return environment
 
@@ -118,7 +123,7 @@ def _short(sections: Sequence[Section], limit: int, end: str) -> str:
     """As many whole sections as `limit` characters hold, without links to files, and `end`."""
     short = ""
     for section in sections:
-        blocks = [block for block in section.blocks if not isinstance(block, Link)]
+        blocks = [block for block in section.blocks if getattr(block, "form", "") != "link"]
         text = _markdown(section._replace(blocks=blocks)) + "\n\n"
         if len(short) + len(text) + len(end) > limit:
             break

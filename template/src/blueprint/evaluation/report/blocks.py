@@ -26,32 +26,26 @@ class Table(NamedTuple):
     head: Sequence[str]
     rows: Sequence[Sequence[str | Cell]]
     numbers: Sequence[int] = ()
-    form: str = ""
+    form: str = "table"
 
 
-class Note(NamedTuple):
-    """A quiet paragraph: how to read what stands beside it."""
+class Block(NamedTuple):
+    """A text, plots or pictures of one `form`: "note" tells quietly how to read what is beside it,
+    "code" is a command or its output, "link" names a file beside the report; "figures" and
+    "gallery" are for the page alone."""
 
-    text: str
-
-
-class Code(NamedTuple):
-    """A command, or its output."""
-
-    text: str
-
-
-class Link(NamedTuple):
-    """A file beside the report."""
-
-    file: str
-    text: str
+    form: str
+    text: str = ""
+    file: str = ""
+    shown: Sequence[Any] = ()
 
 
-class Figures(NamedTuple):
-    """Plots side by side, for the page alone."""
+def note(text: str) -> Block:
+    return Block("note", text)
 
-    figures: Sequence[Figure]
+
+def figures(*plots: Figure) -> Block:
+    return Block("figures", shown=plots)
 
 
 class Picture(NamedTuple):
@@ -61,12 +55,6 @@ class Picture(NamedTuple):
     alt: str
     title: str
     note: str
-
-
-class Gallery(NamedTuple):
-    """Small pictures, for the page alone."""
-
-    pictures: Sequence[Picture]
 
 
 class Section(NamedTuple):
@@ -84,11 +72,13 @@ def pairs(values: Mapping[str, Any]) -> Table:
     return Table(("Property", "Value"), rows, form="pairs")
 
 
-def show(value: Any, width: int = 24) -> str:
-    """A value of a data set in few characters; a missing one is a dash.
+def show(value: Any, width: int = 24) -> Any:
+    """A value of a data set in few characters; a missing one is a dash, a cell stays a cell.
 
     Numbers keep four digits, integers all of theirs; of an array only its shape is shown.
     """
+    if isinstance(value, Cell):
+        return value
     if isinstance(value, np.ndarray):
         return f"{' × '.join(map(str, value.shape))} numbers"
     if isinstance(value, bool | np.bool_):

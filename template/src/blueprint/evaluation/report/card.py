@@ -10,7 +10,7 @@ from ...model import Signature, Tensor
 from ...text import count, listing
 from ..record import Evaluation
 from . import tables
-from .blocks import Code, Link, Section, Table, pairs
+from .blocks import Block, Section, Table, pairs
 
 if TYPE_CHECKING:
     from ...export.record import Training
@@ -48,8 +48,8 @@ def sections(card: Card, evaluation: Evaluation) -> list[Section]:
         "Registered": f"{card.version.created:%Y-%m-%d %H:%M} UTC",
     }
     lineage = tables.lineage(evaluation, card.training, origin)
-    report = Link("report.html", "The whole evaluation, with its plots")
-    packages = Link("sbom.cdx.json", "The installed packages, as CycloneDX")
+    report = Block("link", "The whole evaluation, with its plots", "report.html")
+    packages = Block("link", "The installed packages, as CycloneDX", "sbom.cdx.json")
     return [
         first._replace(blocks=[*first.blocks, report]),
         *more,
@@ -90,13 +90,13 @@ def _call(card: Card) -> Section:
         f"  -H 'Content-Type: application/json' \\\n"
         f"  -d {'@request.json' if file else shlex.quote(request)}"
     )
-    link = [Link("request.json", "The request: a row of the test set")] if file else []
+    link = [Block("link", "The request: a row of the test set", "request.json")] if file else []
     blocks = [
         "The address is that of make serve; another server takes the same request.",
         *link,
-        Code(command),
+        Block("code", command),
         "It answers, for this row of the test set:",
-        Code(json.dumps({"predictions": card.answer}, allow_nan=False)),
+        Block("code", json.dumps({"predictions": card.answer}, allow_nan=False)),
     ]
     return Section("How to call it", blocks)
 

@@ -110,9 +110,8 @@ def pixels(title: str, shares: NDArray[np.float64]) -> Figure:
     image[...] = (213, 94, 0, 0)
     image[np.eye(len(shares), dtype=bool)] = (0, 114, 178, 0)
     image[..., 3] = 255 * np.sqrt(shares)
-    return Figure(
-        title, f'<img class="pixels" alt="" src="data:image/png;base64,{_base64(image)}">'
-    )
+    alt, source = "a picture of the matrix", f"data:image/png;base64,{_base64(image)}"
+    return Figure(title, f'<img class="pixels" alt="{alt}" src="{source}">')
 
 
 def thumbnail(image: NDArray[Any], brightest: float) -> str:
@@ -140,9 +139,9 @@ def _around(values: NDArray[np.float64]) -> Limits:
 
 
 def _ticks(low: float, high: float, whole: bool) -> list[float]:
-    """At most six round numbers from low to high."""
-    size = 10 ** math.floor(math.log10((high - low) / 5))
-    step = next(size * k for k in (1, 2, 5, 10) if (high - low) / (size * k) <= 5)
+    """At most seven round numbers from low to high."""
+    size = 10 ** math.floor(math.log10((high - low) / 6))
+    step = next(size * k for k in (1, 2, 5, 10) if (high - low) / (size * k) <= 6)
     step = max(step, 1) if whole else step
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [step * place for place in range(first, last + 1)]

@@ -1,24 +1,27 @@
 """What every report says of an evaluation: verdict, metrics, slices, confusion and origin."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...gate import LOWER_IS_BETTER, number
 from ..metrics import title_of
 from ..record import Evaluation
 from . import plots
-from .blocks import Cell, Figures, Note, Section, Table, pairs, show
+from .blocks import Cell, Section, Table, figures, note, pairs, show
 
 if TYPE_CHECKING:  # a comment on a change needs neither MLflow nor the training
     from ...export.record import Training
 
-RESULTS = {
-    "✓": Cell("✓ pass", "good"),
-    "✗": Cell("✗ fail", "bad"),
-    "–": Cell("– not compared"),
-}
+RESULTS = {"✓": Cell("✓ pass", "good"), "✗": Cell("✗ fail", "bad"), "–": "–"}
+CANDIDATE = "candidate"  # on the page of an evaluation, until the model is registered
 CURVES = (("", "blue", "training"), ("val_", "orange dashed", "validation"))
+ROWS, FEATURES = 12, 8  # of a table of mistakes
+# The features of the rows with these numbers (k,): arrays (k, *shape) by name.
+ReadRows = Callable[[NDArray[np.int64]], Mapping[str, NDArray[Any]]]
 HALF, MOST = 10, 20  # classes: a confusion matrix of more is wider, and at last a picture
 
 
@@ -39,7 +42,7 @@ def facts(evaluation: Evaluation, training: "Training", version: str) -> list[st
 
 def training(record: "Training") -> Section:
     """The learning curves, where they ended, and the parameters."""
-    figures = []
+    plotted = []
     for name in dict.fromkeys(key.removeprefix("val_") for key in record.curves):
         lines = [
             plots.line(range(1, len(values) + 1), values, style, label)
@@ -47,15 +50,15 @@ def training(record: "Training") -> Section:
             if (values := record.curves.get(prefix + name))
         ]
         axes = ("epoch", title_of(name))
-        figures += [plots.chart(title_of(name), axes, lines, whole="x")] if lines else []
+        plotted += [plots.chart(title_of(name), axes, lines, whole="x")] if lines else []
     # KFP hands every number over as a float; what is no integer is shown as config/ has it.
     parameters = {
         name: str(v) if isinstance(v, float) and not v.is_integer() else show(v, 99)
         for name, v in record.parameters.items()
     }
-    blocks: list[Any] = [Figures(figures), f"{record.summary()}."] if figures else []
+    blocks: list[Any] = [figures(*plotted), f"{record.summary()}."] if plotted else []
     blocks.append(pairs(parameters) if parameters else "No parameters.")
-    return Section("Training", blocks, "split" if len(figures) == 1 else "full")
+    return Section("Training", blocks, "split" if len(plotted) == 1 else "full")
 
 
 def lineage(evaluation: Evaluation, training: "Training", more: Mapping[str, str]) -> Section:
@@ -75,23 +78,26 @@ def lineage(evaluation: Evaluation, training: "Training", more: Mapping[str, str
     return Section("Lineage", [pairs(values)])
 
 
-def confusion(classes: Any, counts: Any) -> Table:
-    """A confusion matrix as a table: rows are true, columns predicted classes."""
-    rows = []
-    for i, (name, row) in enumerate(zip(classes, counts, strict=True)):
-        shares = [count / max(sum(row), 1) for count in row]
-        cells = [
-            Cell(str(n), ("hit" if i == k else "miss") if n else "", s)
-            for k, (n, s) in enumerate(zip(row, shares, strict=True))
-        ]
-        rows.append([name, *cells])
-    head = ["True \\ predicted", *classes]
-    return Table(head, rows, range(1, len(head)), "matrix")
-
-
 def width_of(classes: Sequence[str]) -> str:
     """The width of a confusion matrix, and of what stands beside it."""
     return "half" if len(classes) <= HALF else "full"
+
+
+def mistakes(
+    how: str,
+    rows: NDArray[np.int64],
+    columns: Mapping[str, Sequence[Any]],
+    features: Mapping[str, Sequence[Any]],
+) -> Section:
+    """The first of `rows`: their numbers, `columns` and their first features."""
+    if len(features) > FEATURES:
+        how += f" The first {FEATURES} of {len(features)} features are shown."
+    # Pairs: a feature may have the name of one of these columns.
+    every = [("Row", rows), *columns.items(), *list(features.items())[:FEATURES]]
+    numbers = [k for k, (_, v) in enumerate(every) if not isinstance(v[0], str | np.ndarray)]
+    lines = [[show(v[row]) for _, v in every] for row in range(min(ROWS, len(rows)))]
+    table = Table([name for name, _ in every], lines, numbers)
+    return Section("Worst mistakes", [note(how), table])
 
 
 def _verdict(evaluation: Evaluation) -> list[Section]:
@@ -112,27 +118,24 @@ def _verdict(evaluation: Evaluation) -> list[Section]:
 
 def _metrics(evaluation: Evaluation) -> list[Section]:
     champion, intervals = evaluation.champion, evaluation.intervals
-    others, baseline = champion.metrics if champion else {}, evaluation.baseline
-    columns: dict[str, Any] = {"This model": lambda name, value: _number(value, "not computable")}
-    notes = []
+    others, notes = champion.metrics if champion else {}, []
+    head, rows = ["Metric", "This model"], []
     if intervals:
-        confidence = evaluation.confidence
-        columns[f"{2 * confidence - 1:.0%} interval"] = lambda name, value: (
-            " to ".join(map(_number, intervals.get(name, ()))) or "–"
-        )
-        text = "With {:.0%} confidence each metric lies above the lower bound of its interval, and "
-        notes.append(Note(text.format(confidence) + "likewise below the upper one."))
+        sure = f"{evaluation.confidence:.0%}"
+        head.append(f"{2 * evaluation.confidence - 1:.0%} interval")
+        text = "confidence each metric lies above the lower bound of its interval, and likewise"
+        notes.append(note(f"With {sure} {text} below the upper one."))
     if champion and others:
-        title = f"Champion (version {champion.version})"
-        columns[title] = lambda name, value: _number(others.get(name))
-        columns["Change"] = lambda name, value: _change(name, value, others.get(name))
-    if baseline:
-        columns["Constant answer"] = lambda name, value: _number(baseline.get(name))
-    rows = [
-        [title_of(name), *(cell(name, value) for cell in columns.values())]
-        for name, value in evaluation.metrics.items()
-    ]
-    table = Table(("Metric", *columns), rows, range(1, len(columns) + 1))
+        head += [f"Champion (version {champion.version})", "Change"]
+    head += ["Constant answer"] if evaluation.baseline else []
+    for name, value in evaluation.metrics.items():
+        row: list[Any] = [title_of(name), _number(value, "not computable")]
+        row += [" to ".join(map(_number, intervals.get(name, ()))) or "–"] if intervals else []
+        other = others.get(name)
+        row += [_number(other), _change(name, value, other)] if others else []
+        row += [_number(evaluation.baseline.get(name))] if evaluation.baseline else []
+        rows.append(row)
+    table = Table(head, rows, range(1, len(head)))
     return [Section("Metrics", [table, *notes] if rows else [])]
 
 
@@ -157,7 +160,7 @@ def _gain(evaluation: Evaluation) -> list[Section]:
     text = "The lower bound of the gain must not be below the limit: then the model is not worse "
     text += "than the champion by more than the margin."
     figure = plots.chart("", (axis, ""), marks, y=(-1, 1))
-    return [Section("Gain over the champion", [Figures([figure]), Note(text)], "split")]
+    return [Section("Gain over the champion", [figures(figure), note(text)], "split")]
 
 
 def _slices(evaluation: Evaluation) -> list[Section]:
@@ -176,9 +179,16 @@ def _confusion(evaluation: Evaluation) -> list[Section]:
     matrix = evaluation.confusion
     if not matrix or len(matrix.classes) > MOST:
         return []
+    rows: list[Any] = []
+    for true, (name, counts) in enumerate(zip(matrix.classes, matrix.counts, strict=True)):
+        total, tones = max(sum(counts), 1), ["miss"] * len(counts)
+        tones[true] = "hit"
+        cells = zip(counts, tones, strict=True)
+        rows.append([name, *(Cell(f"{n}", tone if n else "", n / total) for n, tone in cells)])
+    head = ["True \\ predicted", *matrix.classes]
     how = "Rows: true class. Columns: predicted class. Each cell: rows, and their share of the row."
-    table = confusion(matrix.classes, matrix.counts)
-    return [Section("Confusion matrix", [table, Note(how)], width_of(matrix.classes))]
+    table = Table(head, rows, range(1, len(head)), "matrix")
+    return [Section("Confusion matrix", [table, note(how)], width_of(matrix.classes))]
 
 
 def _number(value: float | None, unknown: str = "–") -> str:

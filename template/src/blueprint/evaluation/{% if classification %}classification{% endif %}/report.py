@@ -7,9 +7,8 @@ import numpy as np
 
 from ...text import shorten
 from ..report import plots
-from ..report.blocks import Cell, Figures, Gallery, Note, Picture, Section, Table
-from ..report.mistakes import Features, mistakes
-from ..report.tables import MOST, width_of
+from ..report.blocks import Block, Cell, Picture, Section, Table, figures, note
+from ..report.tables import MOST, ReadRows, mistakes, width_of
 from . import Array, confusion_matrix, reliability, roc_points, thin
 
 CONFUSIONS = 10
@@ -18,7 +17,7 @@ Z = 1.645  # of a 90% interval
 
 
 def sections(
-    labels: Array, probabilities: Array, classes: Sequence[str], read_rows: Features
+    labels: Array, probabilities: Array, classes: Sequence[str], read_rows: ReadRows
 ) -> list[Section]:
     """Scores of the classes, curves, calibration, and the most confident mistakes."""
     matrix = confusion_matrix(labels, probabilities)
@@ -54,8 +53,8 @@ def _classes(
     if few:
         return [found]
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    how = Note("Rows: true class. Columns: predicted class. Both by number.")
-    picture = [Figures([plots.pixels("", shares)]), how]
+    how = note("Rows: true class. Columns: predicted class. Both by number.")
+    picture = [figures(plots.pixels("", shares)), how]
     pairs = Section("Most frequent confusions", [_confusions(matrix, classes)], "half")
     return [Section("Confusion matrix", picture, "half"), pairs, found]
 
@@ -83,7 +82,7 @@ def _probabilities(
     shown = order[:MOST] if len(classes) > 2 else [1]
     known = [(classes[k], labels == k, probabilities[:, k]) for k in shown]
     known = [each for each in known if 0 < each[1].sum() < len(labels)]
-    figures, notes = _curves(known, len(classes) == 2) if known else [], []
+    plotted, notes = _curves(known, len(classes) == 2) if known else [], []
     if known and len(classes) > 2:
         notes.append(
             f"Each class against all others; {known[0][0]}, with the lowest F1, is orange."
@@ -92,8 +91,8 @@ def _probabilities(
         "Calibration: points below the diagonal are overconfident; a bar is the share of the rows "
         "in a bin, the number how many these are: a bin of few rows has a long interval."
     )
-    figures.append(_calibration(labels, probabilities))
-    return Section("Probabilities", [Figures(figures), Note(" ".join(notes))])
+    plotted.append(_calibration(labels, probabilities))
+    return Section("Probabilities", [figures(*plotted), note(" ".join(notes))])
 
 
 def _curves(known: Sequence[tuple[str, Array, Array]], two: bool) -> list[plots.Figure]:
@@ -144,22 +143,22 @@ def _calibration(labels: Array, probabilities: Array) -> plots.Figure:
 
 
 def _misclassified(
-    labels: Array, probabilities: Array, classes: Sequence[str], read_rows: Features
+    labels: Array, probabilities: Array, classes: Sequence[str], read_rows: ReadRows
 ) -> Section:
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     if not len(wrong):
-        return mistakes("", wrong, {}, read_rows, len(labels))
+        return Section("Mistakes", [f"None in {len(labels)} rows."])
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:PICTURES]
     features = read_rows(worst)
-    note = f"{len(wrong)} of {len(labels)} rows are wrong; the most confident first."
+    how = f"{len(wrong)} of {len(labels)} rows are wrong; the most confident first."
     truths = [classes[k] for k in labels[worst]]
     answers = [classes[k] for k in predicted[worst]]
     images = next((values for values in features.values() if values.ndim in (3, 4)), None)
     if images is None:
         sure = [Cell(f"{share:.0%}") for share in confidence[worst]]
         columns = {"Truth": truths, "Prediction": answers, "Probability": sure}
-        return mistakes(note, worst, columns, lambda rows: features, len(labels))
+        return mistakes(how, worst, columns, features)
     brightest = float(images.max())
     pictures = [
         Picture(
@@ -170,5 +169,5 @@ def _misclassified(
         )
         for image, row, truth, answer in zip(images, worst, truths, answers, strict=True)
     ]
-    note += " In bold the prediction, below it the truth and the probability that it was given."
-    return Section("Worst mistakes", [Note(note), Gallery(pictures)])
+    how += " In bold the prediction, below it the truth and the probability that it was given."
+    return Section("Worst mistakes", [note(how), Block("gallery", shown=pictures)])

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..report import plots
-from ..report.blocks import Figures, Note, Section, show
-from ..report.mistakes import ROWS, Features, mistakes
+from ..report.blocks import Section, figures, note, show
+from ..report.tables import ROWS, ReadRows, mistakes
 from . import Array
 
 POINTS = 2000  # of a scatter plot; more show nothing new and make the page slow
@@ -15,31 +15,33 @@ FURTHEST = 2.0  # times the 99th percentile: residuals further off are left out 
 
 
 def sections(
-    labels: Array, predictions: Array, classes: Sequence[str], read_rows: Features
+    labels: Array, predictions: Array, classes: Sequence[str], read_rows: ReadRows
 ) -> list[Section]:
     """Predictions beside the truth, how many are off by how much, and the largest residuals."""
     residuals = predictions.astype(np.float64) - labels
     sizes = np.abs(residuals)
     median, ninth, nearly_all = np.quantile(sizes, (0.5, 0.9, 0.99))
     limit = float(min(sizes.max(), FURTHEST * nearly_all)) or 1.0
-    note = f"Half of the predictions are within {show(median)} of the truth, "
-    note += f"nine in ten within {show(ninth)}."
+    how = f"Half of the predictions are within {show(median)} of the truth, "
+    how += f"nine in ten within {show(ninth)}."
     if outside := int((sizes > limit).sum()):
-        note += f" {outside} of {len(sizes)} rows are further off than the plot shows."
+        how += f" {outside} of {len(sizes)} rows are further off than the plot shows."
     above = "Above the dashed line the prediction is too high, below it too low."
     worst = np.argsort(-sizes, kind="stable")[:ROWS]
     worst = worst[residuals[worst] != 0]
     columns = {"Truth": labels, "Prediction": predictions, "Residual": residuals}
     shown = {name: values[worst] for name, values in columns.items()}
-    first = "The largest residuals first."
+    largest = Section("Mistakes", [f"None in {len(labels)} rows."])
+    if len(worst):
+        largest = mistakes("The largest residuals first.", worst, shown, read_rows(worst))
     return [
         Section(
             "Predictions against the truth",
-            [Figures([_scatter(labels, predictions)]), Note(above)],
+            [figures(_scatter(labels, predictions)), note(above)],
             "half",
         ),
-        Section("Residuals", [Figures([_histogram(residuals, limit)]), Note(note)], "half"),
-        mistakes(first, worst, shown, read_rows, len(labels)),
+        Section("Residuals", [figures(_histogram(residuals, limit)), note(how)], "half"),
+        largest,
     ]
 
 
