@@ -63,8 +63,8 @@ def test_a_version_has_a_card_that_says_all_of_it(registry, evaluate, project):
         "town",
         "seed",
     ):
-        assert said in text, said
-        assert said in markdown, said
+        assert words in text, words
+        assert words in markdown, words
     assert "<span>version 1</span>" in text
     assert page.with_name("report.html").read_text() == "<html><span>version 1</span></html>"
     assert "<b>" not in text
