@@ -192,7 +192,7 @@ def test_answers_that_are_mixed_up_are_found(
 def test_an_endpoint_that_wants_to_know_who_asks(
     project: Project, picture: Server, stores: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A gateway with one path for predictions, as of Vertex AI; what it lacks is skipped by name."""
+    """A gateway with one path, as of Vertex AI; the checks of others are skipped by name."""
     endpoint = "/v1/projects/p/locations/l/endpoints/7:predict"
 
     def gateway(request: Message, forward: Forward) -> Message:
