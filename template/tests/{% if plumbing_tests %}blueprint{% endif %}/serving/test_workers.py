@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+import blueprint.serving.connections  # noqa: F401  (processes are those of this server)
+
 BODY = json.dumps({"instances": [[[0] * 8] * 8]}).encode()
 
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tensorflow_serving  # noqa: F401  (where it is not, nothing here is to be tested)
 
 from blueprint.errors import UserError
 from blueprint.registry import store
