@@ -33,6 +33,7 @@ from support.project import Project, environment, free_port, get, stop  # noqa: 
 
 BUILD = ROOT / "build"
 PACKAGE = "digit_recognition"
+V2 = ("-d", "platform=kubeflow", "-d", "serving_extras=v2")  # pictures as bytes are asked for too
 STEPS = 5
 REFERENCE = ROOT / "docs" / "reference"
 PAGE = REFERENCE / "serving-speed.md"
@@ -78,10 +79,10 @@ class Bench:
 
     @cached_property
     def project(self) -> Project:
-        """The default project, set up."""
+        """The default project with V2 beside it, set up."""
         say("set up the default project")
         project = Project(self.folder / "project")
-        copy(self.template, project.path)
+        copy(self.template, project.path, *V2)
         project.make("setup")
         return project
 
@@ -94,7 +95,7 @@ class Bench:
         """The project's server with the model of images, warm, and what to ask it."""
         port = free_port()
         script = HERE / "servers" / "blueprint_server.py"
-        command = [self.python, script, PACKAGE, self.stores / "image", port]
+        command = [self.python, script, "blueprint", self.stores / "image", port]
         with serve(self, command, port, "/readyz", {}):
             target = load.Target(port, *serving.V1[serving.JSON_IMAGE])
             load.wrk(target, 1, 8)
@@ -112,7 +113,10 @@ class Bench:
         say("set up a project with BentoML")
         project = Project(self.folder / "bento")
         copy(
-            self.template, project.path, "-d", "serving_runtime=bentoml", "-d", "framework=sklearn"
+            self.template,
+            project.path,
+            *V2,
+            *("-d", "serving_runtime=bentoml", "-d", "framework=sklearn"),
         )
         project.make("setup")
         return project

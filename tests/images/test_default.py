@@ -124,7 +124,7 @@ def test_it_answers_from_outside(default: Any, default_server: Any) -> None:
 
 def test_it_is_conformant(default: Any, default_server: Any) -> None:
     shown = default.project.make("conformance", f"URL={default_server.url}").stdout
-    assert "rows of the newest test set" in shown
+    assert ", 0 failed" in shown
 
 
 def test_the_engine_finds_it_healthy(default_server: Any) -> None:

@@ -29,7 +29,7 @@ COMPOSE = "docker/compose.yaml"
 
 def test_bentoml_s_server_is_conformant_in_its_image(other: Any, other_server: Any) -> None:
     shown = other.project.make("conformance", f"URL={other_server.url}").stdout
-    assert "rows of the newest test set" in shown
+    assert ", 0 failed" in shown
 
 
 def test_it_stops_when_told(other_server: Any) -> None:

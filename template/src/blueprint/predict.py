@@ -81,8 +81,8 @@ def draw_image(image: np.ndarray, console: Console) -> Text:
     text = Text()
     for upper, lower in zip(grey[::2], np.vstack([grey[1:], 0 * grey[:1]])[::2], strict=True):
         for above, below in zip(upper, lower, strict=True):
-            colors = (Color.from_rgb(value, value, value) for value in (above, below))
-            text.append("▀", Style(**dict(zip(("color", "bgcolor"), colors, strict=True))))
+            front, back = (Color.from_rgb(value, value, value) for value in (above, below))
+            text.append("▀", Style(color=front, bgcolor=back))
         text.append("\n")
     text.rstrip()
     return text

@@ -132,7 +132,7 @@ def test_a_variable_names_keys_with_capitals_and_without(folder, monkeypatch):
         "MLOPS_DATA__COLUMNS__Age__NULLABLE": "true",
         "MLOPS_DATA__COLUMNS__City__DTYPE": "string",
         "MLOPS_DATA__COLUMNS__Rooms__MIN": "1",
-        "MLOPS_SERVING__BATCHING__WAIT_MS": "2",
+        "MLOPS_SERVING__TIMEOUT_SECONDS": "2",
         "MLOPS_GATE__FLOORS__ACCURACY": "0.7",
         "MLOPS_PLATFORM": "another's",
         "MLOPS_ENV": "test",
@@ -146,7 +146,7 @@ def test_a_variable_names_keys_with_capitals_and_without(folder, monkeypatch):
     assert {*settings.data.columns} == {"Age", "age", "CITY", "Rooms"}
     assert settings.data.nullable() == ["Age", "CITY"]
     assert settings.data.columns["CITY"].dtype == "string"
-    assert settings.serving.batching.wait_ms == 2
+    assert settings.serving.timeout_seconds == 2
     assert settings.gate.floors["accuracy"] == 0.7
     assert settings.gate.baseline is False
     monkeypatch.setenv("MLOPS_TRAIN__MAX_DEPTH", "6")  # the last one counts

@@ -9,7 +9,9 @@ from ..settings import Section, SettingsError
 
 
 def _batching(value: Any) -> Any:
-    """The section as batching.py declares it, in a project that has that."""
+    """The section as the folder `batching` declares it, in a project that has that."""
+    if value is None:
+        return None
     try:
         from .batching import Batching
     except ModuleNotFoundError:

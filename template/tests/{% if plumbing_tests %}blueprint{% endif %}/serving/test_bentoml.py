@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import bentoml  # noqa: F401  (where it is not, nothing here is to be tested)
 import pytest
 
 PROJECT = Path(__file__).parents[3]

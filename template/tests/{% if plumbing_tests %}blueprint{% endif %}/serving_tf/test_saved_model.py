@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_serving  # noqa: F401  (where it is not, nothing here is to be tested)
 from sklearn.dummy import DummyClassifier
 
 from blueprint.data import write_splits

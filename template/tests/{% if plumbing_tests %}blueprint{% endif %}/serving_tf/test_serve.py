@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tensorflow_serving  # noqa: F401  (where it is not, nothing here is to be tested)
 
 from blueprint.errors import UserError
 from blueprint.registry import store
@@ -104,7 +105,7 @@ def test_it_waits_for_a_model_follows_deployments_and_ends_when_told(served, tmp
     assert not written.exists()
 
 
-def test_what_is_damaged_is_refused_and_served_once_it_is_repaired(served, tmp_path):
+def test_what_is_damaged_is_rejected_and_served_once_it_is_repaired(served, tmp_path):
     home = tmp_path / "store" / "digits"
     home.mkdir(parents=True)
     os.mkfifo(home / "current.json")  # nobody writes to it: whoever opens it waits
@@ -122,7 +123,7 @@ def test_what_is_damaged_is_refused_and_served_once_it_is_repaired(served, tmp_p
     wait_for((tmp_path / "arguments").exists)
     served.send_signal(signal.SIGTERM)
     assert served.wait(10) == 0
-    assert (tmp_path / "log").read_text().count("`make promote VERSION=1` writes it anew") == 1
+    assert (tmp_path / "log").read_text().count("`make promote VERSION=1` writes it again") == 1
 
 
 def test_it_ends_with_the_server(tmp_path, served):
