@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from blueprint import settings
+from blueprint import pipelines
 from blueprint.data import check_columns
 from blueprint.errors import UserError
 from blueprint.settings import SettingsError
