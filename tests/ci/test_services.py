@@ -39,10 +39,10 @@ def mlflow(ready: Project, tmp_path: Path) -> Iterator[str]:
     """The address of a tracking server that asks for no login."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    python = ready.path / ".venv" / "bin" / "python"
     store = ["--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db"]
     store += ["--artifacts-destination", str(tmp_path / "artifacts"), "--workers", "1"]
-    command = [python, "-m", "mlflow", "server", "--port", str(port), *store]
+    command = ["uv", "run", "--quiet", "--no-sync", "--project", str(ready.path), "--with"]
+    command += ["mlflow~=3.17", "mlflow", "server", "--port", str(port), *store]
     with (tmp_path / "server.log").open("w") as log:
         process = subprocess.Popen(
             command, env=environment(), stdout=log, stderr=log, text=True, start_new_session=True

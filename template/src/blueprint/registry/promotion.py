@@ -2,6 +2,7 @@
 
 import getpass
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import UserError
@@ -9,7 +10,6 @@ from ..export import optional
 from ..model import Model, ModelError
 from ..settings import Settings
 from .client import Registry, Version, connect
-from .registration import promotion_tags
 from .store import StoreError, check_registered, deploy
 
 
@@ -62,6 +62,16 @@ def rollback(settings: Settings, *, reason: str = "") -> str:
     change = {"over": champion, "tags": promotion_tags(_user(), why), "before": earlier}
     served = _serve(settings, registry, registry.version(number), change)
     return f"version {number} is the champion again{served}: {why}"
+
+
+def promotion_tags(by: str, reason: str, *, forced: bool = False) -> dict[str, str]:
+    """The tags that say how a version became the champion."""
+    return {
+        "promoted.at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "promoted.by": by,
+        "promoted.reason": reason,
+        "promoted.forced": str(forced).lower(),
+    }
 
 
 def _serve(

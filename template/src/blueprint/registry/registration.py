@@ -6,7 +6,6 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ..evaluation.report import Card, write_card
 from ..export.record import Training
 from ..model import Model
 from .client import ChampionMovedError, Registry, Version
+from .promotion import promotion_tags
 from .store import FILES_TAG, MODEL_TAG, exported
 
 # The facts of a verdict that become tags of the version, to find it by.
@@ -74,16 +74,6 @@ def register(
         _write_card(registry, version, *paths, rejection, lock)
         return Registered(version.number, False, f"{name} is rejected: {reason}")
     return Registered(version.number, True, f"{name} is the champion")
-
-
-def promotion_tags(by: str, reason: str, *, forced: bool = False) -> dict[str, str]:
-    """The tags that say how a version became the champion."""
-    return {
-        "promoted.at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "promoted.by": by,
-        "promoted.reason": reason,
-        "promoted.forced": str(forced).lower(),
-    }
 
 
 def _outcome(verdict: Mapping[str, Any]) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """`make ui`: MLflow's pages on the project's database, or the address of those of its server."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import webbrowser
 from contextlib import suppress
+from importlib.metadata import version
 
 from ..settings import with_login
 
@@ -21,12 +23,16 @@ def show(tracking_uri: str, port: int) -> None:
             webbrowser.open(address)
         return
     print(f"MLflow on http://127.0.0.1:{port}/{PAGE} (Ctrl-C stops it)", flush=True)
-    command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--workers", "1"]
+    # The pages need all of MLflow, 300 MB, which uv keeps beside .venv after the first time.
+    uv = os.environ.get("UV") or shutil.which("uv") or ".tools/bin/uv"
+    command = [uv, "run", "--no-sync", "--with", f"mlflow=={version('mlflow-skinny')}"]
+    command += ["python", "-m", "mlflow", "ui", "--port", str(port), "--workers", "1"]
     # Not as an argument, which everybody on this machine can read.
     store = {"MLFLOW_BACKEND_STORE_URI": with_login(tracking_uri, "registry", "tracking_uri")}
     # Ctrl-C comes to this process alone: each of MLflow's would print a traceback.
     server = subprocess.Popen(command, env=os.environ | store, start_new_session=True)
-    for ending in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT, too: Polars, once imported, has it restart the wait below in place of ending it.
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
     try:
         raise SystemExit(server.wait())
