@@ -46,7 +46,21 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "GitLab": ({"ci": "gitlab"}, {}, r"(?i)gitlab"),
     "the plumbing's tests": ({"plumbing_tests": True}, {}, r"tests/blueprint|hypothesis"),
 }
-LEFT: dict[str, int] = {}
+LEFT = {
+    "kubeflow": 5,
+    "the stack": 1,
+    "SQL": 1,
+    "Fashion-MNIST": 1,
+    "BentoML": 2,
+    "TensorFlow Serving": 4,
+    "V2": 2,
+    "request batching": 1,
+    "TensorFlow": 7,
+    "PyTorch": 1,
+    "XGBoost": 6,
+    "GitLab": 1,
+    "the plumbing's tests": 2,
+}
 TELLS_ALL = {".copier-answers.yml", "docs/changes-of-the-template.md", "LICENSE"}
 
 

@@ -1,11 +1,9 @@
 """The command line that the Makefile calls: the commands of every room, from its `commands.py`."""
 
-import sys
-
 import typer
 
 from . import rooms
-from .errors import UserError
+from .errors import UserError, end
 
 app = typer.Typer(
     add_completion=False,
@@ -33,9 +31,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
-        raise SystemExit(1) from None
+        end(error)
 
 
 if __name__ == "__main__":

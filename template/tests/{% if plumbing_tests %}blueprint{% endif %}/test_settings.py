@@ -20,7 +20,8 @@ def here(folder, monkeypatch):
     steps.write_text("def train_model(a, b, *, epochs=20, learning_rate=0.1, seed=1): ...\n")
     monkeypatch.setattr(pipelines, "folder", lambda: folder)
     for path in Path("config").glob("*.yaml"):
-        change(path.name, train={"epochs": 2} if path.name == "test.yaml" else {})
+        change(path.name, train={})
+    change("test.yaml", train={"epochs": 2}, gate={"baseline": False})
     return folder
 
 
@@ -97,9 +98,9 @@ def test_values_take_the_declared_type():
         ("train.epoch=3", "train.epoch: no such argument of train_model.*did you mean epochs"),
         ("data.sorce=sample", "command line: data.sorce: no such key; did you mean source"),
         ("data.source=mnist", "command line: data.source: this project reads .*files, .*'mnist'"),
-        ("data.split.test=2", "command line: data.split.test: .*less than 1"),
+        ("data.split.test=2", "command line: data.split: .*less than 1"),
         ("data.split.test=most", "command line: data.split.test: expected a share, or a day.*most"),
-        ("data.split.test=2024-03-01", "data.split.test: a day, but no data.split.time names the"),
+        ("data.split.test=2024-03-01", "data.split: validation and test must both be days"),
         ("data.split.test=0.9", "data.split: validation . test must be below 1"),
         ("data.columns.Age.nulable=1", "data.columns.Age.nulable: .* did you mean nullable"),
         ("sorvong.port=1", "command line: sorvong: no such key; did you mean serving"),
@@ -188,8 +189,14 @@ def test_the_sample_is_that_of_the_task():
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        ({"time": "day"}, r"data.split.validation: a share, but with data.split.time .*got 0.15"),
-        ({"time": "day", "validation": "2024-01-01"}, r"default: data.split.test: .*got 0.2"),
+        (
+            {"time": "day"},
+            "config/base.yaml: data.split: a share, but with time a set begins at a day",
+        ),
+        (
+            {"time": "day", "validation": "2024-01-01"},
+            "validation and test must both be days",
+        ),
         ({"time": "day", "validation": "May 1st", "test": 3}, "validation: .*got 'May 1st'"),
         (
             {"time": "day", "validation": "2024-01-01T00:00+01:00", "test": "2024-03-01"},
@@ -205,9 +212,12 @@ def test_the_sample_is_that_of_the_task():
         ),
         (
             {"time": "day", "validation": 2024, "test": "2024-03-01"},
-            "data.split: validation and test must both be days or both numbers",
+            "validation and test must both be days",
         ),
-        ({"group": "customer", "test": "2024-03-01"}, "data.split.test: a day, but no"),
+        (
+            {"group": "customer", "test": "2024-03-01"},
+            "validation and test must both be days",
+        ),
         (
             {"group": "a", "time": "b", "validation": "2024-01-01", "test": "2024-03-01"},
             "data.split: give one of group and time",

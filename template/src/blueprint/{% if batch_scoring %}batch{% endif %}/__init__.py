@@ -1,5 +1,1 @@
-"""Batch scoring: rows of any number from files to files, with the predictions of one model."""
-
-from .scoring import BatchError, Summary, score
-
-__all__ = ["BatchError", "Summary", "score"]
+"""Bulk scoring: rows of any number from files to files, with the predictions of one model."""

@@ -12,7 +12,7 @@ from ..model import Model, ModelError
 from ..progress import Ticker
 from ..registry import store
 from ..settings import Settings
-from . import BatchError, Summary, score
+from .scoring import BatchError, Summary, score
 from .settings import scoring
 
 

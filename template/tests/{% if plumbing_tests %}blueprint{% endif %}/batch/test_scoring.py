@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from blueprint.batch import BatchError, score
+from blueprint.batch.scoring import BatchError, score
 from blueprint.batch.settings import Batch
 from blueprint.data import DataError
 from blueprint.data.storage import Folder
@@ -24,7 +24,7 @@ from blueprint.model import Model
 SETTINGS = Batch(part_rows=400)
 SLOW = """
 import sys, time
-from blueprint.batch import score
+from blueprint.batch.scoring import score
 from blueprint.model import Model
 from blueprint.batch.settings import Batch
 
