@@ -16,7 +16,7 @@ from .blocks import Cell, Section, Table, figures, note, pairs, show
 if TYPE_CHECKING:  # a comment on a change needs neither MLflow nor the training
     from ...export.training import Training
 
-RESULTS = {"✓": Cell("✓ pass", "good"), "✗": Cell("✗ fail", "bad"), "–": "–"}
+RESULTS = {"✓": Cell("✓ pass", "good"), "✗": Cell("✗ fail", "bad"), "–": Cell("–")}
 CANDIDATE = "candidate"  # on the page of an evaluation, until the model is registered
 CURVES = (("", "blue", "training"), ("val_", "orange dashed", "validation"))
 ROWS, FEATURES = 12, 8  # of a table of mistakes
@@ -87,13 +87,14 @@ def mistakes(
     how: str,
     rows: NDArray[np.int64],
     columns: Mapping[str, Sequence[Any]],
-    features: Mapping[str, Sequence[Any]],
+    features: Mapping[str, NDArray[Any]],
 ) -> Section:
     """The first of `rows`: their numbers, `columns` and their first features."""
     if len(features) > FEATURES:
         how += f" The first {FEATURES} of {len(features)} features are shown."
     # Pairs: a feature may have the name of one of these columns.
-    every = [("Row", rows), *columns.items(), *list(features.items())[:FEATURES]]
+    every: list[tuple[str, Any]] = [("Row", rows), *columns.items()]
+    every += list(features.items())[:FEATURES]
     numbers = [k for k, (_, v) in enumerate(every) if not isinstance(v[0], str | np.ndarray)]
     lines = [[show(v[row]) for _, v in every] for row in range(min(ROWS, len(rows)))]
     table = Table([name for name, _ in every], lines, numbers)
