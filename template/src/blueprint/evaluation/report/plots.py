@@ -63,6 +63,7 @@ def chart(
     y: Limits | None = None,
     texts: Sequence[tuple[float, float, str]] = (),
     whole: str = "",
+    height: int = HEIGHT,
 ) -> Figure:
     """A plot of the marks with the axes' names; an axis without a name has no numbers.
 
@@ -74,14 +75,14 @@ def chart(
 
     def place(point: Sequence[float]) -> tuple[str, str]:
         across = LEFT + (point[0] - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT)
-        down = TOP + (y1 - point[1]) / (y1 - y0) * (HEIGHT - TOP - BOTTOM)
+        down = TOP + (y1 - point[1]) / (y1 - y0) * (height - TOP - BOTTOM)
         return f"{across:.1f}", f"{down:.1f}"
 
     parts = []
     for value in _ticks(x0, x1, "x" in whole) if axes[0] else ():
         across, _ = place((value, y0))
-        parts.append(f'<path class="grid" d="M{across} {TOP}V{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text x="{across}" y="{HEIGHT - BOTTOM + 14}">{_text(value)}</text>')
+        parts.append(f'<path class="grid" d="M{across} {TOP}V{height - BOTTOM}"/>')
+        parts.append(f'<text x="{across}" y="{height - BOTTOM + 14}">{_text(value)}</text>')
     for value in _ticks(y0, y1, "y" in whole) if axes[1] else ():
         _, down = place((x0, value))
         parts.append(f'<path class="grid" d="M{LEFT} {down}H{WIDTH - RIGHT}"/>')
@@ -95,12 +96,12 @@ def chart(
     for *point, text in texts:
         across, down = place(point)
         parts.append(f'<text class="value" x="{across}" y="{down}">{text}</text>')
-    middle = (LEFT + WIDTH - RIGHT) / 2, (TOP + HEIGHT - BOTTOM) / 2
-    parts.append(f'<text x="{middle[0]}" y="{HEIGHT - 5}">{_escape(axes[0])}</text>')
+    middle = (LEFT + WIDTH - RIGHT) / 2, (TOP + height - BOTTOM) / 2
+    parts.append(f'<text x="{middle[0]}" y="{height - 5}">{_escape(axes[0])}</text>')
     turned = f'transform="rotate(-90) translate({-middle[1]} 11)"'
     parts.append(f"<text {turned}>{_escape(axes[1])}</text>")
     legend = [(mark.style, mark.label) for mark in marks if mark.label]
-    body = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">{"".join(parts)}</svg>'
+    body = f'<svg viewBox="0 0 {WIDTH} {height}" aria-hidden="true">{"".join(parts)}</svg>'
     return Figure(title, body, legend)
 
 

@@ -160,7 +160,7 @@ def _gain(evaluation: Evaluation) -> list[Section]:
     axis = "← worse · gain over the champion · better →"
     text = "The lower bound of the gain must not be below the limit: then the model is not worse "
     text += "than the champion by more than the margin."
-    figure = plots.chart("", (axis, ""), marks, y=(-1, 1))
+    figure = plots.chart("", (axis, ""), marks, y=(-1, 1), height=110)
     return [Section("Gain over the champion", [figures(figure), note(text)], "split")]
 
 
