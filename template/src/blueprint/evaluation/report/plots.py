@@ -62,13 +62,13 @@ def chart(
     x: Limits | None = None,
     y: Limits | None = None,
     texts: Sequence[tuple[float, float, str]] = (),
-    whole: str = "",
+    integers: str = "",
     height: int = HEIGHT,
 ) -> Figure:
     """A plot of the marks with the axes' names; an axis without a name has no numbers.
 
-    Limits are those of the points unless given. `texts` are (x, y, text), centred. Axes in `whole`
-    ("x", "y") have whole numbers alone.
+    Limits are those of the points unless given. `texts` are (x, y, text), centred. The axes in
+    `integers` ("x", "y") have whole numbers alone.
     """
     points = np.array([point for mark in marks for path in mark.paths for point in path])
     (x0, x1), (y0, y1) = x or _around(points[:, 0]), y or _around(points[:, 1])
@@ -79,11 +79,11 @@ def chart(
         return f"{across:.1f}", f"{down:.1f}"
 
     parts = []
-    for value in _ticks(x0, x1, "x" in whole) if axes[0] else ():
+    for value in _ticks(x0, x1, "x" in integers) if axes[0] else ():
         across, _ = place((value, y0))
         parts.append(f'<path class="grid" d="M{across} {TOP}V{height - BOTTOM}"/>')
         parts.append(f'<text x="{across}" y="{height - BOTTOM + 14}">{_text(value)}</text>')
-    for value in _ticks(y0, y1, "y" in whole) if axes[1] else ():
+    for value in _ticks(y0, y1, "y" in integers) if axes[1] else ():
         _, down = place((x0, value))
         parts.append(f'<path class="grid" d="M{LEFT} {down}H{WIDTH - RIGHT}"/>')
         parts.append(
@@ -139,11 +139,11 @@ def _around(values: NDArray[np.float64]) -> Limits:
     return float(known.min()) - margin, float(known.max()) + margin
 
 
-def _ticks(low: float, high: float, whole: bool) -> list[float]:
+def _ticks(low: float, high: float, integers: bool) -> list[float]:
     """At most seven round numbers from low to high."""
     size = 10 ** math.floor(math.log10((high - low) / 6))
     step = next(size * k for k in (1, 2, 5, 10) if (high - low) / (size * k) <= 6)
-    step = max(step, 1) if whole else step
+    step = max(step, 1) if integers else step
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [step * place for place in range(first, last + 1)]
 

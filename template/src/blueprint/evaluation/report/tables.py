@@ -50,7 +50,7 @@ def training(record: "Training") -> Section:
             if (values := record.curves.get(prefix + name))
         ]
         axes = ("epoch", title_of(name))
-        plotted += [plots.chart(title_of(name), axes, lines, whole="x")] if lines else []
+        plotted += [plots.chart(title_of(name), axes, lines, integers="x")] if lines else []
     # KFP hands every number over as a float; what is no integer is shown as config/ has it.
     parameters = {
         name: str(v) if isinstance(v, float) and not v.is_integer() else show(v, 99)
