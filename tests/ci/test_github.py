@@ -52,7 +52,7 @@ def test_without_a_registry_nothing_is_compared_registered_or_deployed(
     github.run(project.path, "evaluate.yml", "run", PUSH, inputs=INPUTS)
     said = github.summary.read_text()
     assert said.startswith(UNCOMPARED)
-    assert "| there is no champion yet | – not compared |" in said
+    assert "| not compared | no champion yet | – |" in said
     assert not (project.path / ".mlops" / "store").exists()
     assert not github.caches.exists(), "a cache is evicted, and a gate with it"
     contexts = github.contexts(SCHEDULE)

@@ -225,8 +225,8 @@ def _gain(
     return Outcome(key, rule, sound and enough, detail, numbers)
 
 
-def _champion(evidence: Evidence, asked: Comparison) -> Outcome:
-    metric, champion = asked.metric, evidence.champion
+def _champion(evidence: Evidence, rules: Comparison) -> Outcome:
+    metric, champion = rules.metric, evidence.champion
     value, rule = evidence.metrics.get(metric), f"{metric} not worse than the champion's"
     if value is None:  # told of the first model, not when a second one comes
         return Outcome("champion", rule, False, _unknown(evidence.metrics))
@@ -235,23 +235,24 @@ def _champion(evidence: Evidence, asked: Comparison) -> Outcome:
     if champion is None:  # no later model could be compared with it
         return Outcome("champion", rule, False, _show(metric, value))
     rule = f"{metric} not worse than version {champion.version}'s"
-    if asked.margin:
-        rule += f" {'+' if metric in LOWER_IS_BETTER else '−'} {asked.margin:g}"
+    if rules.margin:
+        rule += f" {'+' if metric in LOWER_IS_BETTER else '−'} {rules.margin:g}"
     if champion.error or champion.gain is None:
         why = champion.error or "it was not compared"
         return Outcome("champion", rule, False, f"the champion cannot be measured: {why}")
-    gain, limit = champion.gain, -asked.margin - ULP
-    found = _gain("champion", rule, metric, evidence, gain, gain.low >= limit)
-    few = not found.passed and gain.value >= limit
-    detail = f"{found.detail}; {evidence.rows} rows are too few to be sure" if few else found.detail
-    return replace(found, detail=detail, numbers={**found.numbers, "limit": -asked.margin})
+    gain, limit = champion.gain, -rules.margin - ULP
+    outcome = _gain("champion", rule, metric, evidence, gain, gain.low >= limit)
+    detail = outcome.detail
+    if not outcome.passed and gain.value >= limit:
+        detail += f"; {evidence.rows} rows are too few to be sure"
+    return replace(outcome, detail=detail, numbers={**outcome.numbers, "limit": -rules.margin})
 
 
-def _mcnemar(version: str, test: McNemar, rows: int, asked: Comparison) -> Outcome:
+def _mcnemar(version: str, test: McNemar, rows: int, rules: Comparison) -> Outcome:
     """Significantly worse still passes within the margin, a share of the rows here: with many rows
     every difference is significant."""
-    limit = 1 - asked.confidence
-    within = test.lost - test.gained <= asked.margin * rows + ULP
+    limit = 1 - rules.confidence
+    within = test.lost - test.gained <= rules.margin * rows + ULP
     return Outcome(
         "mcnemar",
         f"no fewer right answers than version {version}",
@@ -261,14 +262,14 @@ def _mcnemar(version: str, test: McNemar, rows: int, asked: Comparison) -> Outco
     )
 
 
-def _slices(slices: Sequence[Slice], asked: Slices) -> Iterator[Outcome]:
-    large = [each for each in slices if each.rows >= asked.min_rows]
-    if asked.floors and not large:
+def _slices(slices: Sequence[Slice], rules: Slices) -> Iterator[Outcome]:
+    large = [each for each in slices if each.rows >= rules.min_rows]
+    if rules.floors and not large:
         most = max((each.rows for each in slices), default=0)
-        rule = f"a slice has {asked.min_rows} rows"
+        rule = f"a slice has {rules.min_rows} rows"
         yield Outcome("slices", rule, False, f"the largest has {most}")
     for each in large:
-        for name, limit in asked.floors.items():
+        for name, limit in rules.floors.items():
             key, where = f"slice/{each.name}/{name}", f" where {each.name} ({each.rows} rows)"
             yield _floor(key, name, each.metrics, limit, where)
 

@@ -47,7 +47,7 @@ def evaluate(
     constant = evidence.predict_constant(train, predictions)
     rules, version = gate.champion, registry.champion()
     compared = (registry, model, test, predictions, rules)
-    found = Evidence(
+    measured = Evidence(
         metrics=predictions.metrics(),
         rows=len(predictions.labels),
         overlapping=evidence.count_overlap(test, train),
@@ -59,18 +59,18 @@ def evaluate(
         errors=evidence.find_errors(model, training.data["hash"], test, train),
     )
     # Those that are quick to resample, and the one that is compared.
-    likely = [m for m in found.metrics if m in predictions.task.MEANS or m == rules.metric]
+    likely = [m for m in measured.metrics if m in predictions.task.MEANS or m == rules.metric]
     intervals = {metric: bounds(metric, predictions, rules.confidence) for metric in likely}
     evaluation = Evaluation(
-        **dict(decide(found, gate)),
-        metrics=dict(found.metrics),
+        **dict(decide(measured, gate)),
+        metrics=dict(measured.metrics),
         confidence=rules.confidence,
         intervals={name: pair for name, pair in intervals.items() if math.isfinite(sum(pair))},
         baseline=constant.metrics(),
-        champion=found.champion,
-        slices=list(found.slices),
-        latency_ms=found.latency_ms,
-        size_mb=found.size_mb,
+        champion=measured.champion,
+        slices=list(measured.slices),
+        latency_ms=measured.latency_ms,
+        size_mb=measured.size_mb,
         confusion=_confusion(predictions),
         evaluated=datetime.now(UTC).isoformat(timespec="seconds"),
         facts={

@@ -150,7 +150,7 @@ def test_a_floor_that_is_not_reached_rejects(made, artifact, capsys):
     verdict = json.loads(Path(outputs["verdict"].path).read_text())
     assert f"{metric} ≥ 1.01" in verdict["reason"]
     assert Registry(**values["registry"]).champion() is None
-    assert f"[evaluate_model] says: rejected: {metric} ≥ 1.01" in capsys.readouterr().out
+    assert f"[evaluate_model] says: ✗ {metric} ≥ 1.01" in capsys.readouterr().out
 
     assert register(values, made, outputs) == "none"
     registry = Registry(**values["registry"])

@@ -184,7 +184,7 @@ def test_a_model_that_was_trained_on_the_test_set(service):
     assert "the model was trained on data" in service.run(model)
     rows = test.metadata["rows"]
     reason = service.run(model, train_data=test)
-    assert f"test rows that were trained on: none: {rows} of {rows}" in reason
+    assert f"no test row was trained on: {rows} of {rows}" in reason
 
 
 def test_a_model_file_that_is_cut_off(service):

@@ -62,27 +62,28 @@ def chart(
     x: Limits | None = None,
     y: Limits | None = None,
     texts: Sequence[tuple[float, float, str]] = (),
-    whole: str = "",
+    integers: str = "",
+    height: int = HEIGHT,
 ) -> Figure:
     """A plot of the marks with the axes' names; an axis without a name has no numbers.
 
-    Limits are those of the points unless given. `texts` are (x, y, text), centred. Axes in `whole`
-    ("x", "y") have whole numbers alone.
+    Limits are those of the points unless given. `texts` are (x, y, text), centred. The axes in
+    `integers` ("x", "y") have whole numbers alone.
     """
     points = np.array([point for mark in marks for path in mark.paths for point in path])
     (x0, x1), (y0, y1) = x or _around(points[:, 0]), y or _around(points[:, 1])
 
     def place(point: Sequence[float]) -> tuple[str, str]:
         across = LEFT + (point[0] - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT)
-        down = TOP + (y1 - point[1]) / (y1 - y0) * (HEIGHT - TOP - BOTTOM)
+        down = TOP + (y1 - point[1]) / (y1 - y0) * (height - TOP - BOTTOM)
         return f"{across:.1f}", f"{down:.1f}"
 
     parts = []
-    for value in _ticks(x0, x1, "x" in whole) if axes[0] else ():
+    for value in _ticks(x0, x1, "x" in integers) if axes[0] else ():
         across, _ = place((value, y0))
-        parts.append(f'<path class="grid" d="M{across} {TOP}V{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text x="{across}" y="{HEIGHT - BOTTOM + 14}">{_text(value)}</text>')
-    for value in _ticks(y0, y1, "y" in whole) if axes[1] else ():
+        parts.append(f'<path class="grid" d="M{across} {TOP}V{height - BOTTOM}"/>')
+        parts.append(f'<text x="{across}" y="{height - BOTTOM + 14}">{_text(value)}</text>')
+    for value in _ticks(y0, y1, "y" in integers) if axes[1] else ():
         _, down = place((x0, value))
         parts.append(f'<path class="grid" d="M{LEFT} {down}H{WIDTH - RIGHT}"/>')
         parts.append(
@@ -95,12 +96,12 @@ def chart(
     for *point, text in texts:
         across, down = place(point)
         parts.append(f'<text class="value" x="{across}" y="{down}">{text}</text>')
-    middle = (LEFT + WIDTH - RIGHT) / 2, (TOP + HEIGHT - BOTTOM) / 2
-    parts.append(f'<text x="{middle[0]}" y="{HEIGHT - 5}">{_escape(axes[0])}</text>')
+    middle = (LEFT + WIDTH - RIGHT) / 2, (TOP + height - BOTTOM) / 2
+    parts.append(f'<text x="{middle[0]}" y="{height - 5}">{_escape(axes[0])}</text>')
     turned = f'transform="rotate(-90) translate({-middle[1]} 11)"'
     parts.append(f"<text {turned}>{_escape(axes[1])}</text>")
     legend = [(mark.style, mark.label) for mark in marks if mark.label]
-    body = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">{"".join(parts)}</svg>'
+    body = f'<svg viewBox="0 0 {WIDTH} {height}" aria-hidden="true">{"".join(parts)}</svg>'
     return Figure(title, body, legend)
 
 
@@ -138,11 +139,11 @@ def _around(values: NDArray[np.float64]) -> Limits:
     return float(known.min()) - margin, float(known.max()) + margin
 
 
-def _ticks(low: float, high: float, whole: bool) -> list[float]:
+def _ticks(low: float, high: float, integers: bool) -> list[float]:
     """At most seven round numbers from low to high."""
     size = 10 ** math.floor(math.log10((high - low) / 6))
     step = next(size * k for k in (1, 2, 5, 10) if (high - low) / (size * k) <= 6)
-    step = max(step, 1) if whole else step
+    step = max(step, 1) if integers else step
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [step * place for place in range(first, last + 1)]
 

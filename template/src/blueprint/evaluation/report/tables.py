@@ -16,7 +16,7 @@ from .blocks import Cell, Section, Table, figures, note, pairs, show
 if TYPE_CHECKING:  # a comment on a change needs neither MLflow nor the training
     from ...export.record import Training
 
-RESULTS = {"✓": Cell("✓ pass", "good"), "✗": Cell("✗ fail", "bad"), "–": "–"}
+RESULTS = {"✓": Cell("✓ pass", "good"), "✗": Cell("✗ fail", "bad"), "–": Cell("–")}
 CANDIDATE = "candidate"  # on the page of an evaluation, until the model is registered
 CURVES = (("", "blue", "training"), ("val_", "orange dashed", "validation"))
 ROWS, FEATURES = 12, 8  # of a table of mistakes
@@ -50,7 +50,7 @@ def training(record: "Training") -> Section:
             if (values := record.curves.get(prefix + name))
         ]
         axes = ("epoch", title_of(name))
-        plotted += [plots.chart(title_of(name), axes, lines, whole="x")] if lines else []
+        plotted += [plots.chart(title_of(name), axes, lines, integers="x")] if lines else []
     # KFP hands every number over as a float; what is no integer is shown as config/ has it.
     parameters = {
         name: str(v) if isinstance(v, float) and not v.is_integer() else show(v, 99)
@@ -87,13 +87,14 @@ def mistakes(
     how: str,
     rows: NDArray[np.int64],
     columns: Mapping[str, Sequence[Any]],
-    features: Mapping[str, Sequence[Any]],
+    features: Mapping[str, NDArray[Any]],
 ) -> Section:
     """The first of `rows`: their numbers, `columns` and their first features."""
     if len(features) > FEATURES:
         how += f" The first {FEATURES} of {len(features)} features are shown."
     # Pairs: a feature may have the name of one of these columns.
-    every = [("Row", rows), *columns.items(), *list(features.items())[:FEATURES]]
+    every: list[tuple[str, Any]] = [("Row", rows), *columns.items()]
+    every += list(features.items())[:FEATURES]
     numbers = [k for k, (_, v) in enumerate(every) if not isinstance(v[0], str | np.ndarray)]
     lines = [[show(v[row]) for _, v in every] for row in range(min(ROWS, len(rows)))]
     table = Table([name for name, _ in every], lines, numbers)
@@ -159,7 +160,7 @@ def _gain(evaluation: Evaluation) -> list[Section]:
     axis = "← worse · gain over the champion · better →"
     text = "The lower bound of the gain must not be below the limit: then the model is not worse "
     text += "than the champion by more than the margin."
-    figure = plots.chart("", (axis, ""), marks, y=(-1, 1))
+    figure = plots.chart("", (axis, ""), marks, y=(-1, 1), height=110)
     return [Section("Gain over the champion", [figures(figure), note(text)], "split")]
 
 

@@ -49,14 +49,14 @@ def _classes(
         for k in (range(len(classes)) if few else order[:MOST])
     ]
     table = Table(("Class", "Rows", "Precision", "Recall", "F1"), rows, range(1, 5))
-    found = Section(title, [table], width_of(classes))
+    scored = Section(title, [table], width_of(classes))
     if few:
-        return [found]
+        return [scored]
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     how = note("Rows: true class. Columns: predicted class. Both by number.")
     picture = [figures(plots.pixels("", shares)), how]
     pairs = Section("Most frequent confusions", [_confusions(matrix, classes)], "half")
-    return [Section("Confusion matrix", picture, "half"), pairs, found]
+    return [Section("Confusion matrix", picture, "half"), pairs, scored]
 
 
 def _score(value: float) -> str | Cell:

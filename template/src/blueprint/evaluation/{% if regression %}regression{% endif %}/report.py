@@ -73,4 +73,4 @@ def _histogram(residuals: Array, limit: float) -> plots.Figure:
     if abs(mean) < limit:
         marks.append(plots.line((mean, mean), (0, top), "orange", "mean residual"))
     axes = ("residual: prediction − truth", "rows")
-    return plots.chart("", axes, marks, (-limit, limit), (0, top), whole="y")
+    return plots.chart("", axes, marks, (-limit, limit), (0, top), integers="y")
