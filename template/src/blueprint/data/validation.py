@@ -103,19 +103,19 @@ def _check(
             for index, expr in enumerate(broken)
         ),
     )
-    found = counts.collect(engine="streaming").row(0, named=True)
+    numbers = counts.collect(engine="streaming").row(0, named=True)
     reasons: dict[str, int] = {}
     for index, rule in enumerate(rules):
-        if count := found[f"count {index}"]:
+        if count := numbers[f"count {index}"]:
             reason = f"{rule.column} {rule.reason}"
             reasons[reason] = reasons.get(reason, 0) + count
-    report = Report(found["rows"], found["dropped"], reasons)
+    report = Report(numbers["rows"], numbers["dropped"], reasons)
     if report.dropped and not quarantine:
-        first = [found[f"first {index}"] or math.inf for index in range(len(rules))]
+        first = [numbers[f"first {index}"] or math.inf for index in range(len(rules))]
         index = first.index(min(first))
         shown = numbered.filter(broken[index]).select(ROW, rules[index].column).head(SHOWN_ROWS)
         some = shown.collect(engine="streaming").get_columns()
-        fault = Fault(rules[index], found[f"count {index}"], *(each.to_list() for each in some))
+        fault = Fault(rules[index], numbers[f"count {index}"], *(each.to_list() for each in some))
         place = locate(fault.first[0])
         raise DataError(f"{fault}{place and f' ({place})'}")
     if report.rows == report.dropped:
