@@ -94,13 +94,16 @@ def _check(
     """Read the rows once; raises `DataError` for the rule that the first row at fault breaks."""
     numbered = rows.with_row_index(ROW, offset=1)
     broken = [rule.broken for rule in rules]
-    counts = numbered.select(
-        (~blank).sum().alias("rows"),
-        pl.any_horizontal(broken).sum().alias("dropped"),
-        *(expr.sum().alias(f"count {index}") for index, expr in enumerate(broken)),
+    names = [f"rule {index}" for index in range(len(rules))]
+    # Flags first, then their sums: Polars computes each rule once.
+    flags = [expr.alias(name) for name, expr in zip(names, broken, strict=True)]
+    counts = numbered.select(ROW, blank.alias("blank"), *flags).select(
+        (~pl.col("blank")).sum().alias("rows"),
+        pl.any_horizontal(names).sum().alias("dropped"),
+        *(pl.col(name).sum().alias(f"count {index}") for index, name in enumerate(names)),
         *(
-            pl.when(expr).then(ROW).min().alias(f"first {index}")
-            for index, expr in enumerate(broken)
+            pl.when(name).then(ROW).min().alias(f"first {index}")
+            for index, name in enumerate(names)
         ),
     )
     numbers = counts.collect(engine="streaming").row(0, named=True)
