@@ -278,7 +278,7 @@ def test_predict_without_a_server_says_what_to_run(trained: Project) -> None:
     [
         ("train.epochs=many", ["train.epochs", "int", "many"]),
         ("train.epoch=3", ["train.epoch", "epochs"]),
-        ("data.source=nowhere", ["data.source", "sample", "fashion-mnist"]),
+        ("data.source=nowhere", ["data.source", "sample", "files"]),
         ("nonsense=1", ["nonsense"]),
         ("nonsense", ["key=value"]),
     ],
@@ -321,12 +321,9 @@ def test_an_unknown_environment_names_the_ones_there_are(trained: Project) -> No
     assert "local" in line
 
 
-def test_a_dead_mirror_is_said(trained: Project, tmp_path: Path) -> None:
-    arguments = (
-        "data.source=fashion-mnist data.fashion_mnist.mirror=http://127.0.0.1:1/ "
-        f"data.fashion_mnist.cache={tmp_path}"
-    )
-    assert "127.0.0.1:1" in refused(trained, "run", f"ARGS={arguments}", timeout=120)
+def test_a_source_that_the_project_lacks_says_how_to_add_it(trained: Project) -> None:
+    line = refused(trained, "run", "ARGS=data.source=sql")
+    assert "make upgrade ARGS=data_source=sql" in line
 
 
 def test_a_folder_that_cannot_be_written_is_said(trained: Project) -> None:

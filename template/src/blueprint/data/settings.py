@@ -88,7 +88,7 @@ def _day(text: str) -> datetime | None:
 
 
 class Column(Section):
-    """What every value of a column is held to; unset is not checked. See docs/data.md.
+    """What every value of a column must be; unset is not checked. See docs/data.md.
 
     Bounds include themselves. A missing value is a null or a NaN. Those of the label are the
     classes, in this order.

@@ -76,9 +76,9 @@ def write_splits(
                 if not writer.rows:
                     which = f" for the {name} set, of {every:,} in all (data.split in config/)"
                     raise DataError(f"no rows{which if every else ''}")
-            odd = check_trainable(*sets.writers)
+            lacking = check_trainable(*sets.writers)
         if notes is not None:
-            notes += [*sets.lines(), *odd]
+            notes += [*sets.lines(), *lacking]
         return {
             name: writer.close(task, source)
             for name, writer in zip(names, sets.writers, strict=True)

@@ -94,28 +94,31 @@ def _check(
     """Read the rows once; raises `DataError` for the rule that the first row at fault breaks."""
     numbered = rows.with_row_index(ROW, offset=1)
     broken = [rule.broken for rule in rules]
-    counts = numbered.select(
-        (~blank).sum().alias("rows"),
-        pl.any_horizontal(broken).sum().alias("dropped"),
-        *(expr.sum().alias(f"count {index}") for index, expr in enumerate(broken)),
+    names = [f"rule {index}" for index in range(len(rules))]
+    # Flags first, then their sums: Polars computes each rule once.
+    flags = [expr.alias(name) for name, expr in zip(names, broken, strict=True)]
+    counts = numbered.select(ROW, blank.alias("blank"), *flags).select(
+        (~pl.col("blank")).sum().alias("rows"),
+        pl.any_horizontal(names).sum().alias("dropped"),
+        *(pl.col(name).sum().alias(f"count {index}") for index, name in enumerate(names)),
         *(
-            pl.when(expr).then(ROW).min().alias(f"first {index}")
-            for index, expr in enumerate(broken)
+            pl.when(name).then(ROW).min().alias(f"first {index}")
+            for index, name in enumerate(names)
         ),
     )
-    found = counts.collect(engine="streaming").row(0, named=True)
+    numbers = counts.collect(engine="streaming").row(0, named=True)
     reasons: dict[str, int] = {}
     for index, rule in enumerate(rules):
-        if count := found[f"count {index}"]:
+        if count := numbers[f"count {index}"]:
             reason = f"{rule.column} {rule.reason}"
             reasons[reason] = reasons.get(reason, 0) + count
-    report = Report(found["rows"], found["dropped"], reasons)
+    report = Report(numbers["rows"], numbers["dropped"], reasons)
     if report.dropped and not quarantine:
-        first = [found[f"first {index}"] or math.inf for index in range(len(rules))]
+        first = [numbers[f"first {index}"] or math.inf for index in range(len(rules))]
         index = first.index(min(first))
         shown = numbered.filter(broken[index]).select(ROW, rules[index].column).head(SHOWN_ROWS)
         some = shown.collect(engine="streaming").get_columns()
-        fault = Fault(rules[index], found[f"count {index}"], *(each.to_list() for each in some))
+        fault = Fault(rules[index], numbers[f"count {index}"], *(each.to_list() for each in some))
         place = locate(fault.first[0])
         raise DataError(f"{fault}{place and f' ({place})'}")
     if report.rows == report.dropped:

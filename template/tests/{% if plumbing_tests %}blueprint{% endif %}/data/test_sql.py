@@ -107,8 +107,8 @@ MAY, NOON = datetime.date(2024, 5, 1), datetime.datetime(2024, 5, 1, 12)
     ],
 )
 def test_values_of_drivers_have_one_type(values, dtype, expected):
-    kind = source._kind("", (None, *values), DTYPES.get(dtype))
-    assert source._series("", values, {"": kind}, 0).equals(expected, check_dtypes=True)
+    dtype = source._dtype_of("", (None, *values), DTYPES.get(dtype))
+    assert source._series("", values, {"": dtype}, 0).equals(expected, check_dtypes=True)
 
 
 @pytest.mark.parametrize(

@@ -38,12 +38,12 @@ def propose(data: Data) -> tuple[str, list[str]]:
 
 def _propose(rows: pl.LazyFrame, label: str, task: str) -> tuple[str, list[str]]:
     schema = rows.collect_schema()
-    facts = rows.select(pl.len(), *(each for name in schema for each in _facts(name, schema)))
-    found = facts.collect(engine="streaming").row(0, named=True)
+    wanted = rows.select(pl.len(), *(each for name in schema for each in _facts(name, schema)))
+    facts = wanted.collect(engine="streaming").row(0, named=True)
     lines = ["data:", "  columns:"]
-    notes = [f"from {found['len']:,} rows; widen min, max and values to what may come"]
+    notes = [f"from {facts['len']:,} rows; widen min, max and values to what may come"]
     for name, dtype in schema.items():
-        few = found.get(f"{name}/different", MANY + 1) <= MANY
+        few = facts.get(f"{name}/different", MANY + 1) <= MANY
         fixed = isinstance(dtype, pl.Enum | pl.Categorical)
         fixed = fixed or (name == label and dtype == pl.Boolean)
         listed = fixed or (few and (name == label or dtype == pl.String))
@@ -54,8 +54,8 @@ def _propose(rows: pl.LazyFrame, label: str, task: str) -> tuple[str, list[str]]
         if listed and proposed in ("string", NAMES.get(dtype)):
             column["values"] = _values(rows, name)
         elif proposed == NAMES.get(dtype):
-            column |= _bounds(found.get(f"{name}/min"), found.get(f"{name}/max"))
-        missing = found.get(f"{name}/missing", 0)
+            column |= _bounds(facts.get(f"{name}/min"), facts.get(f"{name}/max"))
+        missing = facts.get(f"{name}/missing", 0)
         if missing and name == label:
             notes.append(f"{missing:,} rows have no label; data.unlabelled: drop leaves them out")
         elif missing:
@@ -105,8 +105,8 @@ def _look(rows: pl.LazyFrame, name: str) -> str:
         value.str.contains(LOOKS[COMMAS]).all().alias(COMMAS),
         value.str.to_date("%Y-%m-%d", strict=False).is_not_null().all().alias("date"),
     )
-    found = every.collect(engine="streaming").row(0, named=True)
-    fits = [what for what in ("float64", COMMAS, "date") if found[what] and found["len"]]
+    facts = every.collect(engine="streaming").row(0, named=True)
+    fits = [what for what in ("float64", COMMAS, "date") if facts[what] and facts["len"]]
     return fits[0] if fits else "string"
 
 

@@ -134,7 +134,7 @@ def locate(row: int, **given: Any) -> str:
 def files_of(path: str, format: str | None) -> tuple[list[str], str]:
     """The files that a path means, and their format: that of the first one whose name tells it."""
     names = [path] if "://" in path else find(path)
-    told = next((kind for name in names if (kind := _format(name))), None)
+    told = next(filter(None, map(_format, names)), None)
     if told and not format:
         names = [name for name in names if _format(name) == told]
     return names, format or told or "parquet"

@@ -25,11 +25,11 @@ def scan(
 ) -> pl.LazyFrame:
     """See `files.scan`. CSV columns in `texts` stay text."""
     remote = "://" in path
-    names, kind = files_of(path, format)
+    names, format = files_of(path, format)
     options: dict[str, Any] = {"storage_options": PATIENCE if remote else None, "glob": remote}
     keys = [] if names == [path] and not remote else HIVE.findall(names[0])
     try:
-        if kind == "csv":
+        if format == "csv":
             options |= {"separator": separator, "null_values": list(null_values) or None}
             return _scan_csv(names, keys, set(texts), options)
         return _fix_shapes(pl.scan_parquet(names, hive_partitioning=bool(keys) or None, **options))
@@ -43,8 +43,8 @@ def explain(
 ) -> str:
     """What Polars could not read in the files that `path` means, in one line: for CSV, where."""
     if isinstance(error, pl.exceptions.PolarsError):
-        names, kind = files_of(path, format)
-        if kind == "csv" and (fault := _find_fault(names, separator, str(error))):
+        names, format = files_of(path, format)
+        if format == "csv" and (fault := _find_fault(names, separator, str(error))):
             return fault.removeprefix(f"{path}: ")
     return one_line(error)
 
@@ -53,11 +53,11 @@ def locate(
     row: int, *, path: str, format: str | None = None, separator: str = ",", **_: Any
 ) -> str:
     """The file that a row of several is in, and its number there, from 1; or "" for one file."""
-    names, kind = files_of(path, format)
-    for name in names if len(names) > 1 and kind != "images" else ():
+    names, format = files_of(path, format)
+    for name in names if len(names) > 1 and format != "images" else ():
         rows = (
             pl.scan_csv(name, separator=separator, infer_schema=False)
-            if kind == "csv"
+            if format == "csv"
             else pl.scan_parquet(name)
         )
         number = pl.first().count() + pl.first().null_count()  # len() counts lines, not rows
@@ -94,17 +94,17 @@ def _scan_csv(
 
 def _fix_shapes(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Lists become arrays of the first row's shape: Parquet files hold images as lists."""
-    lists = [name for name, kind in rows.collect_schema().items() if isinstance(kind, pl.List)]
+    lists = [name for name, dtype in rows.collect_schema().items() if isinstance(dtype, pl.List)]
     if not lists:
         return rows
     first = rows.select(lists).head(1).collect()
     casts = []
     for name in lists:
         value, shape = first[name][0] if len(first) else None, []
-        kind: Any = first.schema[name]
-        while isinstance(kind, pl.List) and value is not None and len(value):
+        dtype: Any = first.schema[name]
+        while isinstance(dtype, pl.List) and value is not None and len(value):
             shape.append(len(value))
-            value, kind = value[0], kind.inner
-        if shape and not isinstance(kind, pl.List):
-            casts.append(pl.col(name).cast(pl.Array(kind, tuple(shape))))
+            value, dtype = value[0], dtype.inner
+        if shape and not isinstance(dtype, pl.List):
+            casts.append(pl.col(name).cast(pl.Array(dtype, tuple(shape))))
     return rows.with_columns(casts)

@@ -32,7 +32,7 @@ def answer(address: Any, query: str, size: int) -> Iterator[tuple[list[str], Ite
     query = query.rstrip("; \n") + "\n"  # PostgreSQL's driver writes COPY (query) TO around it
     try:
         with (
-            driver.connect(_place(address)) as connection,
+            driver.connect(_address(address)) as connection,
             connection.cursor(adbc_stmt_kwargs=options) as cursor,
         ):
             batches = cursor.execute(query).fetch_record_batch()
@@ -44,16 +44,16 @@ def answer(address: Any, query: str, size: int) -> Iterator[tuple[list[str], Ite
         raise OSError(f"{error}{advice}") from None
 
 
-def _place(address: Any) -> str:
+def _address(address: Any) -> str:
     """The path or URL that the driver takes; it reads a URL more strictly than SQLAlchemy."""
     parameters = urlencode(address.query, doseq=True, quote_via=quote)
     if address.drivername not in FILES:
-        place = address.set(query={}).render_as_string(hide_password=False).replace(" ", "%20")
+        location = address.set(query={}).render_as_string(hide_password=False).replace(" ", "%20")
     elif address.host or address.username or address.password:
         raise DataError(f"a file has no host, user or password: adbc+{address.drivername}:///path")
     else:
-        place = address.database or ":memory:"
-    return f"{place}?{parameters}" if parameters else place
+        location = address.database or ":memory:"
+    return f"{location}?{parameters}" if parameters else location
 
 
 def _columns(batches: Any, size: int) -> Iterator[Columns]:

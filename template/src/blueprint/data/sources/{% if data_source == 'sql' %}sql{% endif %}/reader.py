@@ -21,7 +21,7 @@ from . import adbc
 
 # One type for what drivers call by many: the same rows make the same data set everywhere.
 # A bool is an int in Python, and a datetime is a date: the narrower type comes first.
-KINDS: list[tuple[type, pl.DataType]] = [
+PYTHON_TYPES: list[tuple[type, pl.DataType]] = [
     (bool, pl.Boolean()),
     (int, pl.Int64()),
     (float, pl.Float64()),
@@ -70,16 +70,16 @@ def scan(
         by_adbc = address.get_backend_name() == "adbc"
         if by_adbc:
             address = address.set(drivername=driver)
-        _refuse_missing_file(address)
+        _check_file(address)
         if "@" in str(address.host):
             raise DataError("a password's @ is written %40 in a URL")
         if driver in TIMED and "connect_timeout" not in address.query:
             address = address.update_query_dict(TIMEOUT)
-        place, _, name = (table or "").rpartition(".")
-        whole = sa.select(sa.text("*")).select_from(sa.table(name, schema=place or None))
+        schema, _, name = (table or "").rpartition(".")
+        everything = sa.select(sa.text("*")).select_from(sa.table(name, schema=schema or None))
         ask: Callable[[], AbstractContextManager[Answer]]
         if by_adbc:
-            ask = partial(adbc.answer, address, query or str(whole), BATCH_ROWS)
+            ask = partial(adbc.answer, address, query or str(everything), BATCH_ROWS)
         else:
             engine = sa.create_engine(
                 address,
@@ -87,21 +87,21 @@ def scan(
                 hide_parameters=True,
             )
             given = sa.text((query or "").replace(":", "\\:"))  # a colon is no parameter
-            ask = partial(_answer, engine, given if query else whole)
+            ask = partial(_answer, engine, given if query else everything)
 
-    def read(kinds: dict[str, pl.DataType]) -> Batches:
-        """Yield batches; `kinds` gets the type of every column from the first one."""
+    def read(types: dict[str, pl.DataType]) -> Batches:
+        """Yield batches; `types` gets the type of every column from the first one."""
         done = 0
         with _one_line(shown, address.password), ask() as (names, batches):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise DataError(f"column {', '.join(twice)} comes twice: name one with AS")
             for columns in batches:
                 for name, values in zip(names, columns, strict=True):
-                    if name not in kinds:
+                    if name not in types:
                         declared = DTYPES.get((dtypes or {}).get(name, ""))
-                        kinds[name] = _kind(name, values, declared)
+                        types[name] = _dtype_of(name, values, declared)
                 named = zip(names, columns, strict=True)
-                yield pl.DataFrame([_series(*column, kinds, done) for column in named])
+                yield pl.DataFrame([_series(*column, types, done) for column in named])
                 done += len(columns[0])
             if not done:
                 raise DataError("no rows")
@@ -153,7 +153,7 @@ def _one_line(shown: str, password: str | None) -> Iterator[None]:
         raise DataError(f"sql {shown}: {text[:300]}") from None
 
 
-def _refuse_missing_file(address: Any) -> None:
+def _check_file(address: Any) -> None:
     """SQLite and DuckDB would make an empty database of a misspelt name."""
     name = address.database
     if address.get_backend_name() not in adbc.FILES or not name or name == ":memory:":
@@ -162,34 +162,34 @@ def _refuse_missing_file(address: Any) -> None:
         raise DataError("no such file")
 
 
-def _kind(name: str, values: Sequence[Any], declared: pl.DataType | None) -> pl.DataType:
+def _dtype_of(name: str, values: Sequence[Any], declared: pl.DataType | None) -> pl.DataType:
     """The type of a column, by the values of the first batch and the declared type.
 
     In SQLite values have types, and columns have none: whole numbers, others and texts may be in
     one. Numbers of a column become floats if one is; a text among them needs a declared type.
     """
-    found = [_of(value) for value in values if value is not None]
-    kinds = set(found)
-    if not found and declared is None:
+    seen = [_of(value) for value in values if value is not None]
+    types = set(seen)
+    if not seen and declared is None:
         raise DataError(
             f"column {name!r} has no value in the first {len(values):,} rows, so its type is "
             "not known; declare it in data.columns"
         )
     if declared is not None:
-        if not found:
+        if not seen:
             return _wide(declared)
-        if declared == pl.String() or (pl.String() in kinds and len(kinds) > 1):
+        if declared == pl.String() or (pl.String() in types and len(types) > 1):
             return pl.String()
-        if kinds <= NUMBERS and declared.is_float():
+        if types <= NUMBERS and declared.is_float():
             return pl.Float64()
-        if kinds == {pl.Int64()} and declared == pl.UInt64():
+        if types == {pl.Int64()} and declared == pl.UInt64():
             return declared
-    together = kinds <= NUMBERS or kinds <= DAYS
-    return max(kinds, key=ORDER.index) if together else found[0]
+    together = types <= NUMBERS or types <= DAYS
+    return max(types, key=ORDER.index) if together else seen[0]
 
 
 def _of(value: Any) -> pl.DataType:
-    return next((kind for python, kind in KINDS if isinstance(value, python)), pl.String())
+    return next((dtype for python, dtype in PYTHON_TYPES if isinstance(value, python)), pl.String())
 
 
 def _wide(declared: pl.DataType) -> pl.DataType:
@@ -200,22 +200,22 @@ def _wide(declared: pl.DataType) -> pl.DataType:
 
 
 def _series(
-    name: str, values: Sequence[Any], kinds: Mapping[str, pl.DataType], done: int
+    name: str, values: Sequence[Any], types: Mapping[str, pl.DataType], done: int
 ) -> pl.Series:
-    kind = kinds[name]
+    dtype = types[name]
     try:
-        if kind in (pl.String(), pl.Float64()):  # many Python types are these
-            series = _converted(name, values, kind)
+        if dtype in (pl.String(), pl.Float64()):  # many Python types are these
+            series = _converted(name, values, dtype)
         else:
-            series = pl.Series(name, values, dtype=kind)
+            series = pl.Series(name, values, dtype=dtype)
     except ERRORS:
         try:
-            series = _converted(name, values, kind)
+            series = _converted(name, values, dtype)
         except ERRORS:
-            row = next(index for index, value in enumerate(values) if not _fits(value, kind))
+            row = next(index for index, value in enumerate(values) if not _fits(value, dtype))
             raise DataError(
                 f"column {name!r}: {values[row]!r} in row {done + row + 1} is no "
-                f"{str(kind).lower()}, as the values before are; declare another dtype in "
+                f"{str(dtype).lower()}, as the values before are; declare another dtype in "
                 "data.columns, or CAST it in the query"
             ) from None
     if isinstance(series.dtype, pl.Datetime) and series.dtype.time_zone:  # the session's
@@ -223,16 +223,16 @@ def _series(
     return series
 
 
-def _converted(name: str, values: Sequence[Any], kind: pl.DataType) -> pl.Series:
-    convert = CONVERT.get(kind, bytes)
+def _converted(name: str, values: Sequence[Any], dtype: pl.DataType) -> pl.Series:
+    convert = CONVERT.get(dtype, bytes)
     return pl.Series(
-        name, [None if value is None else convert(value) for value in values], dtype=kind
+        name, [None if value is None else convert(value) for value in values], dtype=dtype
     )
 
 
-def _fits(value: Any, kind: pl.DataType) -> bool:
+def _fits(value: Any, dtype: pl.DataType) -> bool:
     try:
-        _converted("", [value], kind)
+        _converted("", [value], dtype)
     except ERRORS:
         return False
     return True
@@ -244,7 +244,7 @@ def _text(value: Any) -> str:
     return str(float(value) if isinstance(value, Decimal) else value)
 
 
-def _whole(value: Any) -> int:
+def _as_integer(value: Any) -> int:
     if int(value) != value:
         raise ValueError
     return int(value)
@@ -253,8 +253,8 @@ def _whole(value: Any) -> int:
 CONVERT: dict[pl.DataType, Callable[[Any], Any]] = {
     pl.String(): _text,
     pl.Float64(): float,
-    pl.Int64(): _whole,
-    pl.UInt64(): _whole,
+    pl.Int64(): _as_integer,
+    pl.UInt64(): _as_integer,
     pl.Boolean(): lambda value: {0: False, 1: True}[value],
     pl.Date(): lambda value: date.fromisoformat(str(value)),
     pl.Datetime("us"): lambda value: datetime.fromisoformat(str(value)),
