@@ -20,7 +20,7 @@ from blueprint.data import Dataset, write_splits
 from blueprint.data.sources import scan
 
 sys.path.insert(0, str(Path(__file__).parent))  # what tests share: serving/tiny_models.py
-from collection import not_for_this_project  # noqa: E402
+from collection import not_for_this_project
 
 collect_ignore = not_for_this_project()
 PROJECT = Path(__file__).parents[2]

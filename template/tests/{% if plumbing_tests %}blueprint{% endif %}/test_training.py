@@ -87,7 +87,8 @@ ELSEWHERE = """
 import json, sys
 from blueprint import pipelines
 from blueprint.export.training import train_and_export
-train_and_export(pipelines.module("train").train_model, *sys.argv[1:3], json.loads(sys.argv[4]), sys.argv[3])
+train_model = pipelines.module("train").train_model
+train_and_export(train_model, *sys.argv[1:3], json.loads(sys.argv[4]), sys.argv[3])
 """
 
 
