@@ -32,7 +32,7 @@ from support import rendering  # noqa: E402
 from support.project import Project, environment, free_port, get, stop  # noqa: E402
 
 BUILD = ROOT / "build"
-PACKAGE = "digit_recognition"
+PACKAGE = "blueprint"
 STEPS = 5
 REFERENCE = ROOT / "docs" / "reference"
 PAGE = REFERENCE / "serving-speed.md"
@@ -78,10 +78,10 @@ class Bench:
 
     @cached_property
     def project(self) -> Project:
-        """The default project, set up."""
+        """The default project and bulk scoring, set up."""
         say("set up the default project")
         project = Project(self.folder / "project")
-        copy(self.template, project.path)
+        copy(self.template, project.path, "-d", "batch_scoring=true")
         project.make("setup")
         return project
 

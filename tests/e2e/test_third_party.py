@@ -20,7 +20,7 @@ from support.runs import post, refused
 
 NAME = "digit-recognition"
 PACKAGE = "src/digit_recognition"
-STEPS = f"{PACKAGE}/steps"
+STEPS = PACKAGE
 BLOCK = re.compile(r"<!-- test: (\w+), ([\w./]+) -->\n```\w+\n(.*?)```\n", re.DOTALL)
 
 CENTROIDS = '''
@@ -45,7 +45,7 @@ class Centroids:
 '''
 # What the class says of a row by itself.
 ASK_CENTROIDS = """
-    from digit_recognition.steps.centroids import Centroids
+    from digit_recognition.centroids import Centroids
     rows, labels = Dataset(runs.newest("load-data/train_data")).arrays()
     model = Centroids(0.1).fit(np.column_stack([*rows.values()]), labels)
     expected = np.eye(2)[model.predict(np.column_stack([*features.values()]))[0]]
@@ -110,8 +110,8 @@ import json
 from pathlib import Path
 import numpy as np
 import polars as pl
-from digit_recognition.data import Dataset, as_instance, as_table
-from digit_recognition.targets import runs
+from blueprint.data import Dataset, as_instance, as_table
+from blueprint.targets import runs
 STEPS = Path("{STEPS}")
 """
 # A row of the newest test set as arrays of one row, and as a request has it.
@@ -149,7 +149,7 @@ def start_afresh(project: Project) -> None:
 def sample_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project of tables, with scikit-learn."""
     folder = tmp_path_factory.mktemp("third-party") / "a project of tables"
-    answers = {"framework": "sklearn", "task": "tabular-classification"}
+    answers = {"framework": "sklearn", "task": "tabular-classification", "plumbing_tests": True}
     project = Project(render(template, folder, **answers))
     git(project.path, "init", "-q", "-b", "main")
     commit(project.path, "The project as it was generated")
@@ -177,7 +177,7 @@ def follow(project: Project, name: str, *files: str) -> None:
     """Do what the page says in the blocks called `name`: all of them, or those of `files`."""
     page = (project.path / "docs" / "your-own-model.md").read_text()
     blocks = {file: text for part, file, text in BLOCK.findall(page) if part == name}
-    assert "steps/train.py" in blocks, f"{name}: no such blocks"
+    assert "train.py" in blocks, f"{name}: no such blocks"
     for file in files or blocks:
         if file == "config/base.yaml":
             path = project.path / file
@@ -249,7 +249,7 @@ def test_boosted_trees_of_other_libraries_become_onnx(tables: Project, library: 
 
 def test_a_file_and_its_order_of_classes(tables: Project) -> None:
     python(tables, START, MAKE_FILE)
-    follow(tables, "file", "steps/train.py")
+    follow(tables, "file", "train.py")
     line = refused(tables, "run")
     assert "the classes benign, malignant in this order, the data has malignant, benign" in line
     follow(tables, "file")
@@ -288,7 +288,8 @@ def test_the_notebook_opens_and_runs(tables: Project, tmp_path: Path) -> None:
             time.sleep(0.2)
     finally:
         stop(process)
-    assert "3 passed" in tables.make("test", "ARGS=tests/test_notebook.py").stdout
+    [test] = (tables.path / "tests").rglob("test_notebook.py")
+    assert "3 passed" in tables.make("test", f"ARGS='{test.relative_to(tables.path)}'").stdout
     assert changed(tables) == set()
     marimo = tables.path / ".venv" / "bin" / "marimo"
     assert marimo.exists()  # no other target takes it away again

@@ -14,9 +14,8 @@ BUDGET = {"template/pyproject.toml.jinja": 12, "template/config/base.yaml.jinja"
 SOURCES = [path for path in tracked_files() if path.is_relative_to(TEMPLATE)]
 INDEXES = [path for path in SOURCES if path.suffix == ".jinja"]
 # The project's own Jinja: the report's page and the texts beside it.
-PAGES = [
-    p for p in SOURCES if p.is_relative_to(TEMPLATE / "src" / "blueprint") and p.suffix != ".py"
-]
+BLUEPRINT = TEMPLATE / "src" / "blueprint"
+PAGES = [p for p in SOURCES if p.is_relative_to(BLUEPRINT) and re.search(r"\.(html|md)\b", p.name)]
 PLAIN_PYTHON = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name)
 
 

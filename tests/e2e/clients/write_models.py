@@ -9,12 +9,11 @@ import sys
 from pathlib import Path
 
 project = Path.cwd()
-sys.path.insert(0, str(project / "tests"))
+sys.path.insert(0, str(project / "tests" / "blueprint"))
 tiny = importlib.import_module("serving.tiny_models")
-[package] = (path.parent.name for path in (project / "src").glob("*/model.py"))
-model = importlib.import_module(f"{package}.model")
-data = importlib.import_module(f"{package}.data")
-store = importlib.import_module(f"{package}.store")
+model = importlib.import_module("blueprint.model")
+data = importlib.import_module("blueprint.data")
+store = importlib.import_module("blueprint.registry.store")
 
 folder = Path(sys.argv[1])
 for kind, directory, rows in [
