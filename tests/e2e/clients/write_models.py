@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 project = Path.cwd()
-sys.path.insert(0, str(project / "tests" / "blueprint"))
+sys.path.insert(0, str(project / "tests"))
 tiny = importlib.import_module("serving.tiny_models")
-model = importlib.import_module("blueprint.model")
-data = importlib.import_module("blueprint.data")
-store = importlib.import_module("blueprint.registry.store")
+[package] = (path.parent.name for path in (project / "src").glob("*/model.py"))
+model = importlib.import_module(f"{package}.model")
+data = importlib.import_module(f"{package}.data")
+store = importlib.import_module(f"{package}.store")
 
 folder = Path(sys.argv[1])
 for kind, directory, rows in [
