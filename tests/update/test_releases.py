@@ -65,7 +65,12 @@ def test_a_release_becomes_this_one(
     commit(project, "The project")
     expected = scenario(project)
     commit(project, "What its owners did")
-    mine = {path: (project / path).read_text() for path in owners.steps(project)}
+    name = owners.package(project).name
+    mine = {
+        owners.moved(path): owners.imports_moved((project / path).read_text(), name)
+        for path in owners.steps(project)
+        if path.name != "__init__.py"
+    }
 
     rendering.update(project, trust=True)
     stored = yaml.safe_load((project / ".copier-answers.yml").read_text())
