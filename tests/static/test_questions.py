@@ -109,7 +109,9 @@ def test_the_reference_page_is_up_to_date() -> None:
 
 
 def test_cookiecutter_asks_what_copier_asks() -> None:
-    assert cookiecutter.FILE.read_text() == cookiecutter.content(), "write it again with `make docs`"
+    assert cookiecutter.FILE.read_text() == cookiecutter.content(), (
+        "write it again with `make docs`"
+    )
 
 
 def test_the_coverage_page_is_up_to_date() -> None:
