@@ -32,7 +32,7 @@ from support import rendering  # noqa: E402
 from support.project import Project, environment, free_port, get, stop  # noqa: E402
 
 BUILD = ROOT / "build"
-PACKAGE = "digit_recognition"
+PACKAGE = "blueprint"
 V2 = ("-d", "platform=kubeflow", "-d", "serving_extras=v2")  # pictures as bytes are asked for too
 STEPS = 5
 REFERENCE = ROOT / "docs" / "reference"
@@ -79,10 +79,10 @@ class Bench:
 
     @cached_property
     def project(self) -> Project:
-        """The default project with V2 beside it, set up."""
+        """The default project with V2 and bulk scoring beside it, set up."""
         say("set up the default project")
         project = Project(self.folder / "project")
-        copy(self.template, project.path, *V2)
+        copy(self.template, project.path, *V2, "-d", "batch_scoring=true")
         project.make("setup")
         return project
 

@@ -147,7 +147,7 @@ def measure(folder: Path, package: str) -> dict[str, float]:
     begin = time.perf_counter()
     sources = importlib.import_module(f"{package}.data.sources")
     data = importlib.import_module(f"{package}.data")
-    configuration = importlib.import_module(f"{package}.settings").Data(
+    configuration = importlib.import_module(f"{package}.settings").sections()["data"][0](
         task="tabular-classification",
         source="files",
         files={"path": str(folder / "rows")},

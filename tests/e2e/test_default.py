@@ -85,7 +85,7 @@ def test_formatting_changes_nothing(project: Project) -> None:
 # A run, another, a worse one
 
 
-def test_run_trains_judges_and_deploys(project: Project) -> None:
+def test_run_trains_evaluates_and_deploys(project: Project) -> None:
     done = project.make("run")
     steps = lines_of(done.stdout)
     assert list(steps) == STEPS
@@ -371,7 +371,7 @@ def test_a_run_that_is_stopped_says_what_is_left(trained: Project, tmp_path: Pat
     assert "Traceback" not in text
 
 
-def test_clean_leaves_a_project_that_starts_anew(trained: Project) -> None:
+def test_clean_leaves_a_project_that_starts_again(trained: Project) -> None:
     """Last: it deletes the models."""
     trained.make("clean")
     assert champion(trained) is None

@@ -148,7 +148,7 @@ def start_afresh(project: Project) -> None:
 def sample_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project of tables, whose framework brings the exporters of boosted trees."""
     folder = tmp_path_factory.mktemp("third-party") / "a project of tables"
-    answers = {"framework": "xgboost", "task": "tabular-classification"}
+    answers = {"framework": "xgboost", "task": "tabular-classification", "plumbing_tests": True}
     project = Project(render(template, folder, **answers))
     git(project.path, "init", "-q", "-b", "main")
     commit(project.path, "The project as it was generated")
@@ -287,7 +287,8 @@ def test_the_notebook_opens_and_runs(tables: Project, tmp_path: Path) -> None:
             time.sleep(0.2)
     finally:
         stop(process)
-    assert "3 passed" in tables.make("test", "ARGS=tests/test_notebook.py").stdout
+    [test] = (tables.path / "tests").rglob("test_notebook.py")
+    assert "3 passed" in tables.make("test", f"ARGS='{test.relative_to(tables.path)}'").stdout
     assert changed(tables) == set()
     marimo = tables.path / ".venv" / "bin" / "marimo"
     assert marimo.exists()  # no other target takes it away again

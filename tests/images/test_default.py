@@ -232,7 +232,7 @@ def test_no_exit_code_is_lost(default: Any) -> None:
     """KFP's own loop takes a container that is gone before it asks for a success."""
     script = (
         "import docker, sys\n"
-        "from digit_recognition.targets.containers import run_container as run\n"
+        "from blueprint.targets.containers import run_container as run\n"
         "client, image = docker.from_env(), sys.argv[1]\n"
         "print({run(client, image, ['sh', '-c', 'exit 3'], {}) for _ in range(10)})\n"
     )
@@ -250,21 +250,21 @@ def test_no_exit_code_is_lost(default: Any) -> None:
 def test_a_change_of_code_makes_no_layer_of_packages_anew(default: Any) -> None:
     """Last: it leaves images of a tree that no commit holds, and then those of the next commit."""
     project, before = default.project, default.images
-    step = project.path / "src" / "digit_recognition" / "steps" / "train.py"
+    step = project.path / "src" / "digit_recognition" / "train.py"
     code = step.read_text()
     layers = {kind: _layers(default.reference(kind)) for kind in KINDS}
     try:
         step.write_text(code + "\n# A change.\n")
         assert "make images" in refused(project, "run", "RUNNER=docker")
         said = default.make_images()
-        assert "src/digit_recognition/steps/train.py" in said
+        assert "src/digit_recognition/train.py" in said
         for kind in KINDS:
             assert re.search(r":[0-9a-f]{12}-dirty-[0-9a-f]{12}$", default.reference(kind))
             # All but the two last, which are the code and its bytecode.
             assert _layers(default.reference(kind))[:-2] == layers[kind][:-2]
             assert _layers(default.reference(kind)) != layers[kind]
         first = default.reference("serving")
-        server = project.path / "src" / "digit_recognition" / "serving" / "app.py"
+        server = project.path / "src" / "blueprint" / "predict.py"
         text = server.read_text()
         server.write_text(text + "\n# Another, which no step runs.\n")
         try:

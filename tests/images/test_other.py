@@ -124,7 +124,7 @@ def test_a_push_to_nowhere_says_so(other: Any) -> None:
 
 
 def test_compile_warns_of_an_image_of_other_code(other: Any) -> None:
-    step = other.project.path / "src" / "other" / "steps" / "train.py"
+    step = other.project.path / "src" / "other" / "train.py"
     code = step.read_text()
     try:
         step.write_text(code + "\n# A change.\n")
@@ -148,7 +148,7 @@ def build_server(
 ) -> tuple[str, str]:
     """The server's image of a clone: its reference, and what its build said."""
     script = (
-        "import sys; from other import settings; from other.targets import images;"
+        "import sys; from blueprint import settings; from blueprint.targets import images;"
         "images.build(settings.load(), sys.argv[1:], ['serving'])"
     )
     python = other.project.path / ".venv" / "bin" / "python"

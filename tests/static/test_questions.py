@@ -124,15 +124,17 @@ def test_the_harness_refuses_a_wrong_answer(answers: dict[str, str]) -> None:
 
 
 def test_the_reference_page_is_up_to_date() -> None:
-    assert reference.PAGE.read_text() == reference.page(), "write it anew with `make docs`"
+    assert reference.PAGE.read_text() == reference.page(), "write it again with `make docs`"
 
 
 def test_cookiecutter_asks_what_copier_asks() -> None:
-    assert cookiecutter.FILE.read_text() == cookiecutter.content(), "write it anew with `make docs`"
+    assert cookiecutter.FILE.read_text() == cookiecutter.content(), (
+        "write it again with `make docs`"
+    )
 
 
 def test_the_coverage_page_is_up_to_date() -> None:
-    assert matrix.PAGE.read_text() == matrix.page(), "write it anew with `make docs`"
+    assert matrix.PAGE.read_text() == matrix.page(), "write it again with `make docs`"
 
 
 @pytest.mark.parametrize("strength", [2, 3])
