@@ -82,9 +82,9 @@ def _endpoint(loaded: Settings, kubeflow: Kubeflow) -> str:
 def _login(loaded: Settings, kubeflow: Kubeflow) -> str:
     if kubeflow.auth in ("token", "in-cluster") and not kubeflow.token():
         pod = IN_CLUSTER_TOKEN if kubeflow.auth == "in-cluster" else f"${KUBEFLOW_TOKEN}"
-        place = kubeflow.token_file or pod
+        source = kubeflow.token_file or pod
         raise UserError(
-            f"kubeflow.auth is {kubeflow.auth}, and there is no token in {place}: `kubectl create "
+            f"kubeflow.auth is {kubeflow.auth}, and there is no token in {source}: `kubectl create "
             "token NAME --audience pipelines.kubeflow.org` makes one"
         )
     if kubeflow.auth == "cookie" and not kubeflow.cookie():

@@ -80,7 +80,7 @@ def find_experiment(client: Client, name: str) -> str | None:
 
 
 def _mark(cron: Cron, wanted: dict[str, Any]) -> str:
-    """What tells whether the same was asked for: the API fills in what is not, such as the service
+    """What tells whether the same is wanted: the API fills in what is not, such as the service
     account, and gives back empty fields in its own way, but leaves a description alone."""
-    asked = json.dumps([cron.kubeflow(), wanted], sort_keys=True)
-    return f"by `make schedule` ({hashlib.sha256(asked.encode()).hexdigest()[:12]})"
+    text = json.dumps([cron.kubeflow(), wanted], sort_keys=True)
+    return f"by `make schedule` ({hashlib.sha256(text.encode()).hexdigest()[:12]})"

@@ -31,7 +31,7 @@ class Uploaded:
 def submit(settings: Settings, *, wait: bool = False) -> str:
     """Start a run, print its link, and return its id; `wait` follows it to its end.
 
-    Raises a UserError when the cluster is not to be reached, refuses, or, with `wait`, fails.
+    Raises a UserError when the cluster cannot be reached, rejects it, or, with `wait`, fails.
     """
     uploaded = upload(settings)
     kubeflow, client = settings.kubeflow, uploaded.client
