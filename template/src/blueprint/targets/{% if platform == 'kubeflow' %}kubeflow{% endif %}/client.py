@@ -169,8 +169,8 @@ def _explain(error: api.ApiException, kubeflow: Kubeflow) -> str:
     if error.status == 403:
         if kubeflow.namespace and kubeflow.namespace in message:
             return (
-                f"no rights in namespace {kubeflow.namespace} ({message}): its owner adds you under "
-                "Manage Contributors, or name another in kubeflow.namespace"
+                f"no rights in namespace {kubeflow.namespace} ({message}): its owner adds you "
+                "under Manage Contributors, or name another in kubeflow.namespace"
             )
         return f"not allowed ({message}): {LOGINS[kubeflow.auth]}"
     if error.status == 404 and "<html" in str(error.body).lower():

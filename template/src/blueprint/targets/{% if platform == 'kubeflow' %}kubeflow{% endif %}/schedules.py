@@ -19,8 +19,7 @@ def schedule(settings: Settings, text: str) -> None:
     """
     cron = Cron.parse(text)
     uploaded = upload(settings)
-    client, kubeflow = uploaded.client, settings.kubeflow
-    assert kubeflow is not None
+    client, kubeflow = uploaded.client, uploaded.client.kubeflow
     snapshot = "" if settings.data.source in FIXED_SOURCES else "scheduled"
     wanted = {
         "pipeline_id": uploaded.pipeline_id,
@@ -54,8 +53,8 @@ def schedule(settings: Settings, text: str) -> None:
 
 def unschedule(settings: Settings) -> None:
     """Delete the schedule, where there is one."""
-    client, kubeflow = connect(settings), settings.kubeflow
-    assert kubeflow is not None
+    client = connect(settings)
+    kubeflow = client.kubeflow
     name = settings.registry.name
     with errors(kubeflow):
         experiment = find_experiment(client, experiment_name(settings))

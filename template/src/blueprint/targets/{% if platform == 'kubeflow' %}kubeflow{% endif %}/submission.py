@@ -34,8 +34,7 @@ def submit(settings: Settings, *, wait: bool = False) -> str:
     Raises a UserError when the cluster cannot be reached, rejects it, or, with `wait`, fails.
     """
     uploaded = upload(settings)
-    kubeflow, client = settings.kubeflow, uploaded.client
-    assert kubeflow is not None
+    client, kubeflow = uploaded.client, uploaded.client.kubeflow
     cached = bool(settings.pipeline.step("load_data").cache)
     snapshot = facts.snapshot(settings.data, cached)
     with errors(kubeflow):
@@ -77,8 +76,7 @@ def upload(settings: Settings) -> Uploaded:
     digest = hashlib.sha256(SPEC.read_bytes()).hexdigest()[:8]
     commit, _, dirty = facts.revision().partition("-")
     version = f"{commit[:12]}{'-dirty' if dirty else ''}-{digest}"
-    kubeflow, name = settings.kubeflow, settings.registry.name
-    assert kubeflow is not None
+    kubeflow, name = client.kubeflow, settings.registry.name
     with errors(kubeflow):
         pipeline = _pipeline(client, name)
         version_id, state = _version(client, pipeline, version)
