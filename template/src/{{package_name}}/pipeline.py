@@ -11,7 +11,7 @@ from .components import deploy_model, evaluate_model, load_data, register_model,
 
 @dsl.pipeline(
     name="training",  # a run gives it the model's name
-    description="Train a model, evaluate it against the one in service, and deploy it when it passes.",
+    description="Train a model, evaluate it against the one in service, deploy it when it passes.",
 )
 def training_pipeline(
     data: dict,

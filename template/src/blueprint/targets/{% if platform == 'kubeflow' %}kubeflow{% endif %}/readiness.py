@@ -49,9 +49,10 @@ def check_access(loaded: Settings) -> Kubeflow:
     """The cluster's section, or a UserError that says what its address or its login lacks."""
     if loaded.kubeflow is None:
         raise UserError(NO_CLUSTER)
-    _endpoint(loaded, loaded.kubeflow)
-    _login(loaded, loaded.kubeflow)
-    return loaded.kubeflow
+    kubeflow: Kubeflow = loaded.kubeflow
+    _endpoint(loaded, kubeflow)
+    _login(loaded, kubeflow)
+    return kubeflow
 
 
 def problems(loaded: Settings) -> list[str]:
@@ -111,7 +112,7 @@ def _namespace(loaded: Settings, kubeflow: Kubeflow) -> str:
 
 def _image(loaded: Settings, kubeflow: Kubeflow) -> str:
     if loaded.pipeline.image:
-        return loaded.pipeline.image
+        return str(loaded.pipeline.image)
     image = images.recorded().get("pipeline")
     if image is None or not image.pushed:
         raise UserError(
@@ -142,7 +143,7 @@ def _registry(loaded: Settings, kubeflow: Kubeflow) -> str:
 
 
 def _tracking(loaded: Settings, kubeflow: Kubeflow) -> str:
-    uri = loaded.registry.tracking_uri
+    uri = str(loaded.registry.tracking_uri)
     parts = urlsplit(uri)
     if EXAMPLE.search(uri):
         raise UserError("registry.tracking_uri is still the example's: name your MLflow server")

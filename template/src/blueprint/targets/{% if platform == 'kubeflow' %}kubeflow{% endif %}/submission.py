@@ -87,7 +87,8 @@ def upload(settings: Settings) -> Uploaded:
 
 def experiment_name(settings: Settings) -> str:
     """Where runs are filed."""
-    return (settings.kubeflow and settings.kubeflow.experiment) or settings.registry.name
+    named = settings.kubeflow and settings.kubeflow.experiment
+    return str(named or settings.registry.name)
 
 
 def _pipeline(client: Client, name: str) -> str:
