@@ -145,7 +145,7 @@ def cluster(kubeflow: Path) -> Iterator[tuple[Project, subprocess.Popen[str]]]:
 
 def published(project: Project, folder: Path) -> None:
     """What the job `images` leaves behind."""
-    script = "from blueprint.targets.local import fingerprint; print(fingerprint())"
+    script = "from blueprint.targets.facts import fingerprint; print(fingerprint())"
     python = project.path / ".venv" / "bin" / "python"
     code = subprocess.check_output([python, "-c", script], cwd=project.path, text=True).strip()
     image = {

@@ -229,12 +229,12 @@ def test_a_step_that_fails_in_a_container_fails_the_run(default: Any) -> None:
 
 
 def test_no_exit_code_is_lost(default: Any) -> None:
-    """KFP's own loop takes a container that is gone before it asks for a success."""
+    """KFP's own loop counts a container that is gone before it is asked as a success."""
     script = (
-        "import docker, sys\n"
-        "from blueprint.targets.containers import run_container as run\n"
-        "client, image = docker.from_env(), sys.argv[1]\n"
-        "print({run(client, image, ['sh', '-c', 'exit 3'], {}) for _ in range(10)})\n"
+        "import sys\n"
+        "from blueprint.targets.containers import starter\n"
+        "start = starter(sys.argv[1])\n"
+        "print({start(['sh', '-c', 'exit 3'], {}) for _ in range(10)})\n"
     )
     python = default.project.path / ".venv" / "bin" / "python"
     command = [python, "-c", script, default.reference("pipeline")]

@@ -1,4 +1,4 @@
-"""The training pipeline: load_data → train_model → evaluate_model → register_model → promoted? →
+"""The training pipeline: load_data → train_model → evaluate_model → register_model → accepted? →
 deploy_model.
 
 Every argument is a section of the configuration, so that one compiled file serves every target.
@@ -10,8 +10,8 @@ from .components import deploy_model, evaluate_model, load_data, register_model,
 
 
 @dsl.pipeline(
-    name="training",  # `targets.compile` gives it the model's name
-    description="Train a model, judge it against the one in service, and deploy it when it passes.",
+    name="training",  # a run gives it the model's name
+    description="Train a model, evaluate it against the one in service, deploy it when it passes.",
 )
 def training_pipeline(
     data: dict,

@@ -78,5 +78,5 @@ def test_a_step_that_changes_the_registry_is_not_replayed(fake, load_cluster):
 
 
 def test_a_run_that_is_not_there(fake, load_cluster):
-    with pytest.raises(UserError, match="it refuses: a-run not found"):
+    with pytest.raises(UserError, match="it rejects the request: a-run not found"):
         debugging.run(load_cluster(fake.endpoint), "a-run", "load_data")

@@ -142,7 +142,7 @@ def test_a_short_silence_is_waited_out_and_a_long_one_is_not(fake, submit, load_
 
     done = details(CACHED, TRAINED, EVALUATED, REGISTERED, DEPLOYED, state="SUCCEEDED")
     assert submit(silent(following.PATIENCE - 1), done)
-    with pytest.raises(ClusterError, match="it refuses: starting up"):
+    with pytest.raises(ClusterError, match="it rejects the request: starting up"):
         submit(silent(100), done)
 
 

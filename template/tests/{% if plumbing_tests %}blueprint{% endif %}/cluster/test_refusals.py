@@ -46,7 +46,7 @@ def test_somebody_listens_and_says_nothing(load_cluster):
         (302, "<html>", "none", "you are not logged in"),
         (403, "RBAC: access denied", "none", r"not allowed \(RBAC: access denied\)"),
         (404, "<html>nginx</html>", "none", "often ends with /pipeline"),
-        (500, '{"message": "no database"}', "none", "it refuses: no database"),
+        (500, '{"message": "no database"}', "none", "it rejects the request: no database"),
         (200, "fine", "none", "a web page answers, not Kubeflow Pipelines"),
         (200, "<html>Welcome</html>", "none", "a web page answers"),
     ],

@@ -26,17 +26,17 @@ LOGINS = {
     "in-cluster": "this pod's token is not accepted: mount one for the audience "
     "pipelines.kubeflow.org, or name its file in kubeflow.token_file",
     "cookie": f"the session is over: log in with a browser, put its cookie in ${KUBEFLOW_COOKIE}",
-    "iap": "Google's proxy refuses this account: point $GOOGLE_APPLICATION_CREDENTIALS at the key "
+    "iap": "Google's proxy rejects this account: point $GOOGLE_APPLICATION_CREDENTIALS at the key "
     "of a service account that may pass, and check kubeflow.client_id",
 }
 
 
 class ClusterError(UserError):
-    """What a cluster does not do for us, and how to mend it."""
+    """What a cluster does not do for us, and what to do."""
 
 
 class RefreshedToken(TokenCredentialsBase):
-    """A token that is read anew for each request: in a pod, its file changes every hour."""
+    """A token that is read again for each request: in a pod, its file changes every hour."""
 
     def __init__(self, kubeflow: Kubeflow) -> None:
         self.kubeflow = kubeflow
@@ -86,7 +86,7 @@ class Client(kfp.Client):
             )
 
     def guard(self) -> None:
-        """Give every request an end, and take nothing but JSON for an answer.
+        """Give every request an end, and accept nothing but JSON as an answer.
 
         kfp's client has no setting for the one, and reads a page to log in as a model of no values.
         """
@@ -161,28 +161,29 @@ def errors(kubeflow: Kubeflow) -> Iterator[None]:
 
 
 def _explain(error: api.ApiException, kubeflow: Kubeflow) -> str:
-    said = _message(error)
+    message = _message(error)
     if error.status == 0:
         return _tls(error.reason)
     if error.status == 401 or error.status in range(300, 400):
         return f"you are not logged in: {LOGINS[kubeflow.auth]}"
     if error.status == 403:
-        if kubeflow.namespace and kubeflow.namespace in said:
+        if kubeflow.namespace and kubeflow.namespace in message:
             return (
-                f"no rights in namespace {kubeflow.namespace} ({said}): its owner adds you under "
-                "Manage Contributors, or name another in kubeflow.namespace"
+                f"no rights in namespace {kubeflow.namespace} ({message}): its owner adds you "
+                "under Manage Contributors, or name another in kubeflow.namespace"
             )
-        return f"not allowed ({said}): {LOGINS[kubeflow.auth]}"
+        return f"not allowed ({message}): {LOGINS[kubeflow.auth]}"
     if error.status == 404 and "<html" in str(error.body).lower():
         return "there is no Kubeflow Pipelines here: its address often ends with /pipeline"
-    return f"it refuses: {said}"
+    return f"it rejects the request: {message}"
 
 
 def _message(error: api.ApiException) -> str:
     """What the server said, in one line."""
     try:
-        said = json.loads(error.body)
-        text = said.get("message") or said.get("error_message") or said.get("error") or error.body
+        answer = json.loads(error.body)
+        texts = (answer.get(key) for key in ("message", "error_message", "error"))
+        text = next(filter(None, texts), error.body)
     except (ValueError, TypeError, AttributeError):
         text = error.body or error.reason
     return " ".join(str(text).split())[:300]

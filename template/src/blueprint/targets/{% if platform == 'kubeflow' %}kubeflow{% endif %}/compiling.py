@@ -59,7 +59,7 @@ def summary(spec: dict[str, Any]) -> dict[str, Any]:
     """
 
     def tasks(dag: dict[str, Any]) -> dict[str, Any]:
-        found = {}
+        found: dict[str, Any] = {}
         for name, task in sorted(dag["tasks"].items()):
             component = spec["components"][task["componentRef"]["name"]]
             inputs = task.get("inputs", {})

@@ -38,8 +38,8 @@ def run(settings: Settings, run_id: str, step: str) -> Path:
     steps = [name for name in graph.configure(settings, "").tasks if name not in LEFT_OUT]
     if step not in steps:
         raise UserError(f"STEP={step}: expected {', '.join(steps)}")
-    client, kubeflow = connect(settings), settings.kubeflow
-    assert kubeflow is not None
+    client = connect(settings)
+    kubeflow = client.kubeflow
     with errors(kubeflow):
         found = client.get_run(run_id)
         spec = _spec(client, found)

@@ -50,9 +50,9 @@ def _failure(run: Any) -> str:
     """Why the run failed, as far as the API says: mostly in the error of a task, not its own."""
     tasks = (run.run_details and run.run_details.task_details) or []
     failed = [each for each in tasks if str(each.state) in ("FAILED", "ERROR")]
-    said = [f"{each.display_name}: {each.error.message}" for each in failed if each.error]
+    messages = [f"{each.display_name}: {each.error.message}" for each in failed if each.error]
     names = [f"{each.display_name} is {each.state}" for each in failed]
-    return str((run.error and run.error.message) or next(iter(said + names), ""))
+    return str((run.error and run.error.message) or next(iter(messages + names), ""))
 
 
 def _poll(client: Client, kubeflow: Kubeflow, run_id: str, seen: "_Seen") -> Any:
@@ -115,8 +115,8 @@ class _Seen:
         for each in text[len(before) :].splitlines(keepends=True):
             if not each.endswith("\n"):
                 break  # the rest of the line is to come
-            said = LINE.match(each.rstrip())
-            event = said["event"] if said and said["step"] == step else ""
+            match = LINE.match(each.rstrip())
+            event = match["event"] if match and match["step"] == step else ""
             if event == FAILED and node.state not in ("FAILED", "ERROR"):
                 break
             self.printed[step] = self.printed.get(step, "") + each
@@ -126,7 +126,7 @@ class _Seen:
                 self.display.write(each)
 
     def _end(self, step: str, node: Any, pod: Any) -> None:
-        """Say how a step ended that has not said so itself."""
+        """Show how a step ended that did not report it."""
         self.ended.add(step)
         self.silent |= not self.printed.get(step)
         if node.state == "SUCCEEDED":

@@ -16,8 +16,8 @@ MOST = 20
 
 def show(settings: Settings) -> None:
     """Print the newest runs of the experiment, and its schedule."""
-    client, kubeflow = connect(settings), settings.kubeflow
-    assert kubeflow is not None
+    client = connect(settings)
+    kubeflow = client.kubeflow
     with errors(kubeflow):
         experiment = find_experiment(client, experiment_name(settings))
         runs: list[Any] = []

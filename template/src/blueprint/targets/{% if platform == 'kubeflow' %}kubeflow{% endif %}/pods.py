@@ -46,11 +46,11 @@ class Step(settings.Step):
     gpu: Annotated[int, Field(ge=1)] | None = None
     gpu_resource: str = "nvidia.com/gpu"
     shared_memory: Size | None = None
-    node_selector: dict[str, Text] = {}
-    tolerations: list[Toleration] = []
-    variables: dict[Variable, Text] = {}
-    secrets: dict[Name, dict[str, Variable]] = {}
-    image_pull_secrets: list[Name] = []
+    node_selector: dict[str, Text] = Field(default={})
+    tolerations: list[Toleration] = Field(default=[])
+    variables: dict[Variable, Text] = Field(default={})
+    secrets: dict[Name, dict[str, Variable]] = Field(default={})
+    image_pull_secrets: list[Name] = Field(default=[])
     retries: Annotated[int, Field(ge=0)] | None = None
     timeout_seconds: Annotated[int, Field(gt=0)] | None = None
 

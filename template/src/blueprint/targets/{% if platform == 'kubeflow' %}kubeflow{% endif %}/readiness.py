@@ -49,9 +49,10 @@ def check_access(loaded: Settings) -> Kubeflow:
     """The cluster's section, or a UserError that says what its address or its login lacks."""
     if loaded.kubeflow is None:
         raise UserError(NO_CLUSTER)
-    _endpoint(loaded, loaded.kubeflow)
-    _login(loaded, loaded.kubeflow)
-    return loaded.kubeflow
+    kubeflow: Kubeflow = loaded.kubeflow
+    _endpoint(loaded, kubeflow)
+    _login(loaded, kubeflow)
+    return kubeflow
 
 
 def problems(loaded: Settings) -> list[str]:
@@ -82,9 +83,9 @@ def _endpoint(loaded: Settings, kubeflow: Kubeflow) -> str:
 def _login(loaded: Settings, kubeflow: Kubeflow) -> str:
     if kubeflow.auth in ("token", "in-cluster") and not kubeflow.token():
         pod = IN_CLUSTER_TOKEN if kubeflow.auth == "in-cluster" else f"${KUBEFLOW_TOKEN}"
-        place = kubeflow.token_file or pod
+        source = kubeflow.token_file or pod
         raise UserError(
-            f"kubeflow.auth is {kubeflow.auth}, and there is no token in {place}: `kubectl create "
+            f"kubeflow.auth is {kubeflow.auth}, and there is no token in {source}: `kubectl create "
             "token NAME --audience pipelines.kubeflow.org` makes one"
         )
     if kubeflow.auth == "cookie" and not kubeflow.cookie():
@@ -111,7 +112,7 @@ def _namespace(loaded: Settings, kubeflow: Kubeflow) -> str:
 
 def _image(loaded: Settings, kubeflow: Kubeflow) -> str:
     if loaded.pipeline.image:
-        return loaded.pipeline.image
+        return str(loaded.pipeline.image)
     image = images.recorded().get("pipeline")
     if image is None or not image.pushed:
         raise UserError(
@@ -142,7 +143,7 @@ def _registry(loaded: Settings, kubeflow: Kubeflow) -> str:
 
 
 def _tracking(loaded: Settings, kubeflow: Kubeflow) -> str:
-    uri = loaded.registry.tracking_uri
+    uri = str(loaded.registry.tracking_uri)
     parts = urlsplit(uri)
     if EXAMPLE.search(uri):
         raise UserError("registry.tracking_uri is still the example's: name your MLflow server")

@@ -18,8 +18,7 @@ def schedule(settings: Settings, text: str) -> None:
     """
     cron = Cron.parse(text)
     uploaded = upload(settings)
-    client, kubeflow = uploaded.client, settings.kubeflow
-    assert kubeflow is not None
+    client, kubeflow = uploaded.client, uploaded.client.kubeflow
     snapshot = "" if settings.data.fixed else "scheduled"
     wanted = {
         "pipeline_id": uploaded.pipeline_id,
@@ -53,8 +52,8 @@ def schedule(settings: Settings, text: str) -> None:
 
 def unschedule(settings: Settings) -> None:
     """Delete the schedule, where there is one."""
-    client, kubeflow = connect(settings), settings.kubeflow
-    assert kubeflow is not None
+    client = connect(settings)
+    kubeflow = client.kubeflow
     name = settings.registry.name
     with errors(kubeflow):
         experiment = find_experiment(client, experiment_name(settings))
@@ -79,7 +78,7 @@ def find_experiment(client: Client, name: str) -> str | None:
 
 
 def _mark(cron: Cron, wanted: dict[str, Any]) -> str:
-    """What tells whether the same was asked for: the API fills in what is not, such as the service
+    """What tells whether the same is wanted: the API fills in what is not, such as the service
     account, and gives back empty fields in its own way, but leaves a description alone."""
-    asked = json.dumps([cron.kubeflow(), wanted], sort_keys=True)
-    return f"by `make schedule` ({hashlib.sha256(asked.encode()).hexdigest()[:12]})"
+    text = json.dumps([cron.kubeflow(), wanted], sort_keys=True)
+    return f"by `make schedule` ({hashlib.sha256(text.encode()).hexdigest()[:12]})"

@@ -31,11 +31,10 @@ class Uploaded:
 def submit(settings: Settings, *, wait: bool = False) -> str:
     """Start a run, print its link, and return its id; `wait` follows it to its end.
 
-    Raises a UserError when the cluster is not to be reached, refuses, or, with `wait`, fails.
+    Raises a UserError when the cluster cannot be reached, rejects it, or, with `wait`, fails.
     """
     uploaded = upload(settings)
-    kubeflow, client = settings.kubeflow, uploaded.client
-    assert kubeflow is not None
+    client, kubeflow = uploaded.client, uploaded.client.kubeflow
     cached = bool(settings.pipeline.step("load_data").cache)
     snapshot = facts.snapshot(settings.data, cached)
     with errors(kubeflow):
@@ -77,8 +76,7 @@ def upload(settings: Settings) -> Uploaded:
     digest = hashlib.sha256(SPEC.read_bytes()).hexdigest()[:8]
     commit, _, dirty = facts.revision().partition("-")
     version = f"{commit[:12]}{'-dirty' if dirty else ''}-{digest}"
-    kubeflow, name = settings.kubeflow, settings.registry.name
-    assert kubeflow is not None
+    kubeflow, name = client.kubeflow, settings.registry.name
     with errors(kubeflow):
         pipeline = _pipeline(client, name)
         version_id, state = _version(client, pipeline, version)
@@ -89,7 +87,8 @@ def upload(settings: Settings) -> Uploaded:
 
 def experiment_name(settings: Settings) -> str:
     """Where runs are filed."""
-    return (settings.kubeflow and settings.kubeflow.experiment) or settings.registry.name
+    named = settings.kubeflow and settings.kubeflow.experiment
+    return str(named or settings.registry.name)
 
 
 def _pipeline(client: Client, name: str) -> str:
