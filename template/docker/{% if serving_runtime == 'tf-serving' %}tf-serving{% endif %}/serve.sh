@@ -12,7 +12,7 @@ mkdir "$state/versions"
 served=''
 server=''
 
-# Write the pointer's version and hash to $state/found, if they are other ones and the files are whole.
+# Write the pointer's version and hash to $state/found, if they are other ones and the files are complete.
 look() {
   if [ ! -f "$pointer" ]; then return 0; fi
   # shellcheck disable=SC2046 # two words, or what is rejected

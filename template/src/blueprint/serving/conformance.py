@@ -1,7 +1,7 @@
 """Is a server's contract the one in docs/serving.md? `python -m blueprint.serving.conformance`.
 
 It asks the running server of this project, or any --url, and prints a line a check. What must be
-answered comes from the exported model on this machine. The folder `v2` adds its checks.
+answered comes from the exported model on this machine. A protocol that was asked for adds its own.
 """
 
 import argparse
@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +22,7 @@ from .. import settings
 from ..errors import UserError
 from ..model import EXAMPLE_FILE, Model, ModelError
 from ..registry import store
-from . import server
+from . import features, server
 
 AUTHORIZATION = "CONFORMANCE_AUTHORIZATION"  # the environment variable that holds this header
 SECONDS = 120  # until a server must have answered
@@ -206,8 +204,8 @@ def ask(url: str, body: Any, headers: dict[str, str]) -> Answer:
 def run(target: Target, skip: dict[str, str] = DIFFERS) -> list[str]:
     """Run every check and print its line: the names of those that fail."""
     found, failed = [*checks(target)], []
-    if find_spec(f"{__package__}.v2"):
-        found += import_module(f"{__package__}.v2.conformance").checks(target)
+    for feature in features("conformance"):
+        found += feature.checks(target)
     for name, check in found:
         if reason := next((skip[start] for start in skip if name.startswith(start)), None):
             print(f"skip  {name}: {reason}")

@@ -1,5 +1,6 @@
 """The section `serving`: what answers requests."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,13 +14,13 @@ def _batching(value: Any) -> Any:
     if value is None:
         return None
     try:
-        from .batching import Batching
+        batching = import_module(f"{__package__}.batching")
     except ModuleNotFoundError:
         raise ValueError(
             'this server does not batch requests: `make upgrade ARGS="serving_extras=batching"` '
             "brings that (where platform is not local)"
         ) from None
-    return Batching.model_validate(value)
+    return batching.Batching.model_validate(value)
 
 
 class Serving(Section):

@@ -49,14 +49,14 @@ def test_concurrent_calls_are_batched_and_each_gets_its_own_rows(
         assert metrics(server, "bentoml_service_adaptive_batch_size_count") < len(sizes) / 2
 
 
-def test_a_bad_request_is_refused_alone(store: Any, running: Callable[..., Any]) -> None:
+def test_a_bad_request_is_rejected_by_itself(store: Any, running: Callable[..., Any]) -> None:
     store.deploy("1", answer=4, work=20)
     with running(store.path) as server, ThreadPoolExecutor(16) as pool:
         images = [[[index % 4 // 3 * 300] * 8] * 8 for index in range(48)]  # every fourth is bad
         codes = [answer.status_code for answer in pool.map(lambda i: native(server, i), images)]
         assert codes == [200, 200, 200, 400] * 12
-        refusal = native(server, IMAGE, 1).json()["detail"][0]["msg"]
-        assert "instances[1].image: expected shape [8, 8], got 1" in refusal
+        error = native(server, IMAGE, 1).json()["detail"][0]["msg"]
+        assert "instances[1]: expected object or list, got integer" in error
         assert native(server).status_code == 400
         assert "Traceback" not in server.log
 
@@ -121,8 +121,8 @@ def test_a_bento_serves_the_store_it_is_pointed_to(
 
     serve = [*BENTOML, "serve", tag, "--host", "127.0.0.1", "--port", str(free_port)]
     with started(serve, free_port, tmp_path / "server.log", ready="/healthz") as server:
-        refused = server.http.get("/readyz")
-        assert (refused.status_code, refused.json()["error"]) == (503, "no model is loaded yet")
+        missing = server.http.get("/readyz")
+        assert (missing.status_code, missing.json()["error"]) == (503, "no model is loaded yet")
         assert native(server, IMAGE).status_code == 503
         store.deploy("1", answer=5)
         wait_for(lambda: server.http.get("/readyz").status_code == 200, "the model")

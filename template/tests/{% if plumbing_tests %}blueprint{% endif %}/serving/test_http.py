@@ -15,18 +15,18 @@ def lines(server: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in server.log.splitlines()]
 
 
-def test_every_answer_has_an_id_and_a_refusal_is_logged_with_it(
+def test_every_answer_has_an_id_and_an_error_is_logged_with_it(
     server: Any, wait_for: Callable[..., None]
 ) -> None:
     assert server.predict(BODY, **{"X-Request-Id": "abc-1"}).headers["x-request-id"] == "abc-1"
-    refused = server.predict(b"{}")
-    own = refused.headers["x-request-id"]
+    rejected = server.predict(b"{}")
+    own = rejected.headers["x-request-id"]
     assert len(own) == 32
     wait_for(lambda: own in server.log, "the line")
     [line] = [line for line in lines(server) if line.get("request_id") == own]
     assert (line["status"], line["method"]) == (400, "POST")
     assert line["path"] == "/v1/models/digits:predict"
-    assert line["error"] == refused.json()["error"]
+    assert line["error"] == rejected.json()["error"]
     assert "abc-1" not in server.log  # nothing was wrong with it
 
 

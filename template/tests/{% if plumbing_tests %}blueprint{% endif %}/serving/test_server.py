@@ -266,7 +266,7 @@ def test_whatever_becomes_of_the_store_the_old_model_stays_until_there_is_a_new_
         ):
             lines = server.log.count("ERROR")
             hurt()
-            wait_for(lambda lines=lines: server.log.count("ERROR") > lines, "the refusal")
+            wait_for(lambda lines=lines: server.log.count("ERROR") > lines, "the line of log")
             time.sleep(0.2)  # it looks again, and says no more
             assert server.log.count("ERROR") == lines + 1
             assert server.predict(body(IMAGE)).headers["x-model-version"] == "2"
@@ -285,10 +285,10 @@ def test_a_read_that_fails_is_tried_again_and_never_keeps_it_from_stopping(
 ) -> None:
     """With the one call that a disk may fail or hang in: nothing else here can be made to."""
     folder = store.deploy("1")
-    real, said, hung = model_store.digest, iter([OSError(5, "I/O error"), SystemExit(3)]), Event()
+    real, errors, hung = model_store.digest, iter([OSError(5, "I/O error"), SystemExit(3)]), Event()
 
     def digest(path: Path) -> str:
-        if error := next(said, None):
+        if error := next(errors, None):
             raise error
         if hung.is_set():
             time.sleep(60)

@@ -127,15 +127,15 @@ def test_a_model_in_python_is_served_and_holds_up_nobody(
     )
     store.deploy(version, "1", tmp_path / "store", "digits")
     with running(tmp_path / "store") as server, ThreadPoolExecutor() as pool:
-        # Nothing is known of the city in the row for the warm-up, which this model refuses.
+        # Nothing is known of the city in the row for the warm-up, which this model rejects.
         assert "warm-up: the model failed (ValueError: no city)" in server.log
         slow = pool.submit(server.predict, body(row(), row(age=None), row(**{"home city": "Ulm"})))
         assert server.http.get("/healthz").status_code == 200
         assert not slow.done()
         assert slow.result().json() == {"predictions": [142, 140, 42]}
-        refused = server.predict(body(row(**{"home city": None})))
-        assert refused.status_code == 500
+        failed = server.predict(body(row(**{"home city": None})))
+        assert failed.status_code == 500
         error = "version 1: the model failed (ValueError: no city)"
-        assert refused.json() == {"error": error}
+        assert failed.json() == {"error": error}
         assert "(second line)" in server.log
         assert server.predict(body(row())).json() == {"predictions": [142]}

@@ -246,8 +246,8 @@ def _check_bytes(where: str, tensor: Tensor, array: np.ndarray) -> None:
         return
     if not good.all():
         at = tuple(np.argwhere(~good)[0])
-        place = "".join(f"[{index}]" for index in at)
-        raise RequestError(f"{where}{place}: {array[at]} is not allowed")
+        index = "".join(f"[{number}]" for number in at)
+        raise RequestError(f"{where}{index}: {array[at]} is not allowed")
 
 
 def _texts(where: str, data: memoryview, size: int) -> list[str]:

@@ -1,7 +1,7 @@
 """The HTTP application: the V1 inference protocol, health, metrics, and a page to try it.
 
-What other folders add when they are there: `v2`, the Open Inference protocol; `batching`.
-Bodies are read as JSON whatever their content type says (`curl -d` calls them a form).
+Other folders of `serving` add what a project asked for. Bodies are read as JSON whatever their
+content type says (`curl -d` calls them a form).
 """
 
 import contextlib
@@ -9,8 +9,6 @@ import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ...model import ModelError
+from .. import features
 from ..settings import Serving
 from . import openapi, v1
 from .holder import Holder, Served
@@ -34,12 +33,6 @@ log = logging.getLogger(__name__)
 
 Read = Callable[[Served, Scope, bytes], tuple[Slices, Write]]
 PAGE = Path(__file__).with_name("docs.html")
-PARENT = __package__.rpartition(".")[0]
-
-
-def feature(name: str) -> Any:
-    """A module of the package `serving`, None where the project does not have it."""
-    return import_module(f"{PARENT}.{name}") if find_spec(f"{PARENT}.{name}") else None
 
 
 class Api:
@@ -51,8 +44,8 @@ class Api:
             serving.folder(), name, threads=serving.threads, poll_seconds=serving.poll_seconds
         )
         self.metrics = Metrics(name, self.holder, shared=shared)
-        batching = feature("batching") and import_module(f"{PARENT}.batching.batcher")
-        self.work: Work = (batching.InBatches if batching else Work)(serving)
+        others = (each.work(serving) for each in features() if hasattr(each, "work"))
+        self.work: Work = next(others, None) or Work(serving)
         limit, total = int(serving.max_body_mb * 2**20), int(serving.max_bodies_mb * 2**20)
         self._body_limits = (limit, serving.timeout_seconds, total)
 
@@ -91,7 +84,7 @@ def create_app(serving: Serving, name: str, *, shared: bool = False) -> Requests
     `app.state.holder`.
     """
     api = Api(serving, name, shared=shared or serving.workers > 1)
-    protocols = [each for each in [feature("v2")] if each]
+    protocols = [each for each in features() if hasattr(each, "routes")]
 
     def status(model: str) -> Any:
         ok = {"error_code": "OK", "error_message": ""}

@@ -32,7 +32,7 @@ class RequestError(Exception):
 class Decoder:
     """Reads requests for one signature: a typed msgspec decoder checks each value as it parses.
 
-    `body` is the type of a whole request.
+    `body` is the type of a request.
     """
 
     def __init__(self, signature: Signature) -> None:
