@@ -148,8 +148,7 @@ def test_a_constant_model(service):
 def constant(signature: Signature) -> onnx.ModelProto:
     """A graph that takes what the signature says and gives every row the same: its first class."""
     types = {"string": TensorProto.STRING} | {
-        name: helper.np_dtype_to_tensor_dtype(np.dtype(name))
-        for name in set(DTYPES) - {"string"}
+        name: helper.np_dtype_to_tensor_dtype(np.dtype(name)) for name in set(DTYPES) - {"string"}
     }
     inputs = [
         helper.make_tensor_value_info(tensor.name, types[tensor.dtype], ["n", *tensor.shape])
