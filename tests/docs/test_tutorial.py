@@ -31,8 +31,8 @@ def test_every_command_of_the_tutorial_prints_what_it_shows(walked: Project) -> 
     assert champion(walked) == "1", "the page ends with a rollback"
 
 
-def test_the_plumbing_is_tested_whatever_the_reader_trains(walked: Project) -> None:
-    walked.make("test", "ARGS=tests/test_settings.py tests/test_training.py")
+def test_the_projects_tests_hold_whatever_the_reader_trains(walked: Project) -> None:
+    walked.make("test")
 
 
 def test_what_the_reader_wrote_is_in_the_projects_style(walked: Project) -> None:
@@ -41,7 +41,7 @@ def test_what_the_reader_wrote_is_in_the_projects_style(walked: Project) -> None
 
 def test_the_reference_of_the_command_line_is_what_help_says(walked: Project) -> None:
     python = walked.path / ".venv" / "bin" / "python"
-    command = [str(python), "-m", "tumour_check.cli", "--help"]
+    command = [str(python), "-m", "blueprint.cli", "--help"]
     shown = subprocess.run(
         command, cwd=walked.path, env=environment(), capture_output=True, text=True, check=True
     ).stdout
