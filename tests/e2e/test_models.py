@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from support import plumbing, questions
 from support.project import Project, environment, get
@@ -121,6 +122,12 @@ def test_numbers_of_rows_are_learned_by_xgboost(number_project: Project) -> None
     assert second == pytest.approx(3 * 40 + 30 + 80 * 8, abs=100)
     page = Path(number_project.make("report").stdout.strip().splitlines()[-1])
     assert "squared error" in (number_project.path / page).read_text()
+
+
+def test_compile_writes_the_pipelines(number_project: Project) -> None:
+    number_project.make("compile")
+    text = (number_project.path / "build" / "training.yaml").read_text()
+    assert next(yaml.safe_load_all(text))["pipelineInfo"]["name"] == NAME
 
 
 SET_UP = {

@@ -67,7 +67,9 @@ def test_it_trains_serves_and_answers(mirrored: Project) -> None:
     assert champion(mirrored) == "1"
     with mirrored.serve() as server:
         shown = mirrored.make("predict", f"PORT={server.port}").stdout
-        assert re.search(r"is '(T-s|Trou|Pull|Dress|Coat|Sandal|Shirt|Snea|Bag|Ank)", shown)
+        assert re.search(
+            r"predicted (T-s|Trou|Pull|Dress|Coat|Sandal|Shirt|Snea|Bag|Ank).* \([\d.]+%\), ", shown
+        )
         status, body, _ = post(server, "digit-recognition", {"instances": [[[0] * 28] * 28]})
         assert status == 200
         assert abs(sum(json.loads(body)["predictions"][0]) - 1) < 1e-3

@@ -135,4 +135,5 @@ def test_without_an_engine_it_says_what_to_do(
 
 def test_it_checks_itself(tf_project: Project) -> None:
     tf_project.make("lint")
-    tf_project.make("test", "ARGS=tests/serving")  # the rest is the default project's
+    folders = "tests/blueprint/serving tests/blueprint/serving_tf"  # the rest is the default's
+    tf_project.make("test", f"ARGS={folders}", timeout=1200)
