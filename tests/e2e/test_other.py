@@ -62,7 +62,7 @@ def mirrored(other_project: Project, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_it_trains_serves_and_answers(mirrored: Project) -> None:
     output = flat(mirrored.make("run").stdout)
-    assert "fashion-mnist: " in output
+    assert "fashion-mnist, 10 classes" in output
     assert "accepted" in output
     assert champion(mirrored) == "1"
     with mirrored.serve() as server:
