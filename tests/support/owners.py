@@ -18,6 +18,7 @@ UV_RULE = ".tools/bin/uv:\n"
 MY_TARGET = ".PHONY: mine\nmine: ## my own target\n\t@echo mine\n\n"
 MY_NOTICE = "Mine.\n"
 MY_LINE = "/my-data/\n"
+NOTEBOOK = Path("notebooks/explore.py")
 OWN = ("data.py", "train.py", "my_features.py")
 DELETED = ("docs/architecture.md", ".pre-commit-config.yaml")
 
@@ -47,7 +48,7 @@ def moved(path: Path) -> Path:
 
 def imports_moved(text: str, name: str) -> str:
     """The text of an owner's file, with its imports as of 0.5.0."""
-    for module in ("data", "settings"):
+    for module in ("data", "settings", "notebook"):
         text = text.replace(f"from ..{module} import", f"from blueprint.{module} import")
         text = re.sub(rf"from {name}\.{module}\b", f"from blueprint.{module}", text)
     return text.replace(f"from {name}.steps.", f"from {name}.")
@@ -168,6 +169,5 @@ def assert_steps_fit(project: Path) -> None:
                 for argument in node.args.args:
                     own = f"def {argument.arg}(" in path.read_text()
                     builtin = argument.arg in ("tmp_path", "monkeypatch", "capsys")
-                    assert own or builtin or f"def {argument.arg}(" in shared, (
-                        f"{path.name}: no fixture {argument.arg}"
-                    )
+                    given = re.search(rf"^(def {argument.arg}\(|{argument.arg} = )", shared, re.M)
+                    assert own or builtin or given, f"{path.name}: no fixture {argument.arg}"
