@@ -15,7 +15,7 @@ import yaml
 from support import plumbing, questions
 from support.project import Project, environment, get
 from support.rendering import Renderings
-from support.runs import champion, post, refused
+from support.runs import champion, flat, post, refused
 from tools import names
 
 NAME = "digit-recognition"
@@ -59,7 +59,7 @@ def test_the_plumbing_holds_with_its_answers(
 
 
 def test_pictures_in_folders_are_learned_by_pytorch(torch_project: Project) -> None:
-    output = torch_project.make("run").stdout
+    output = flat(torch_project.make("run").stdout)
     assert "10 classes" in output
     assert champion(torch_project), output
     [probabilities] = answers(torch_project, [[[0] * 8] * 8])
@@ -71,7 +71,7 @@ def test_pictures_in_folders_are_learned_by_pytorch(torch_project: Project) -> N
 
 
 def test_classes_of_rows_are_learned_by_scikit_learn(table_project: Project) -> None:
-    output = table_project.make("run", "ARGS=train.class_weights=true").stdout
+    output = flat(table_project.make("run", "ARGS=train.class_weights=true").stdout)
     assert "3 classes" in output
     assert champion(table_project), output
     for probabilities in answers(table_project, ROWS):  # type: ignore[arg-type]

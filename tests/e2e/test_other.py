@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from support.project import Project, environment
-from support.runs import champion, post
+from support.runs import champion, flat, post
 
 FILES = """
 import gzip, hashlib, json, pathlib, struct, sys
@@ -61,8 +61,8 @@ def mirrored(other_project: Project, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_it_trains_serves_and_answers(mirrored: Project) -> None:
-    output = mirrored.make("run").stdout
-    assert "fashion-mnist: " in output
+    output = flat(mirrored.make("run").stdout)
+    assert "fashion-mnist, 10 classes" in output
     assert "accepted" in output
     assert champion(mirrored) == "1"
     with mirrored.serve() as server:

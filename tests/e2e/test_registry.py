@@ -165,7 +165,7 @@ def test_another_model_and_another_registry_are_never_taken_for_the_first(
             assert serves(server, "1")
             (tmp_path / "mlflow.db").unlink()
         # The first registry is back: what is served is not its champion, and it says what to run.
-        assert f"`make promote VERSION={before}`" in project.make("models").stdout
+        assert f"`make promote VERSION={before}`" in flat(project.make("models").stdout)
         project.make("promote", f"VERSION={before}")
         assert deployed(project, NAME) == model
         assert serves(server, str(before))
