@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, meta
 
-from support.questions import ROOT, axes, default_answers
+from support.questions import ROOT, axes, default_answers, load
 
 PAGE = ROOT / "docs" / "reference" / "make.md"
 SOURCE = ROOT / "template" / "Makefile.jinja"
@@ -33,6 +33,10 @@ def makefile(**answers: Any) -> str:
 def deciding() -> list[tuple[str, Any]]:
     """Every answer, other than a first one, to the questions that the Makefile asks about."""
     asked = meta.find_undeclared_variables(Environment().parse(SOURCE.read_text()))
+    for question in load().values():
+        if question.key in asked and not question.asked:  # a value that is computed from answers
+            computed = Environment().parse(str(question.body["default"]))
+            asked |= meta.find_undeclared_variables(computed)
     return [(key, value) for key, values in axes().items() if key in asked for value in values[1:]]
 
 
