@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import date
 from difflib import get_close_matches
 from functools import cache, reduce
 from operator import getitem
@@ -229,7 +230,8 @@ def _explain(error: dict[str, Any], layers: Mapping[str, Any], model: type[Setti
     beside = [each.rpartition(".")[0] for each in _from_environment()]
     if isinstance(error["input"], Mapping) or ".".join(path[:-1]) in beside:
         return f"{where}: {message}"  # without the value: it may hold a password
-    return f"{where}: {message} (got {error['input']!r})"
+    given = error["input"]
+    return f"{where}: {message} (got {given if isinstance(given, date) else repr(given)})"
 
 
 @cache
