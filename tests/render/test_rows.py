@@ -109,7 +109,8 @@ def test_nothing_of_the_template_is_left(
                 continue  # an f-string writes a brace as two, a share as {x:.1%}; KFP {{$.inputs}}
             assert leftover not in own, f"{name}: {leftover}"
         if not name.startswith(NAMES_COPIER) and not name.endswith("/upgrade.py"):
-            assert "copier" not in text.lower(), f"{name} names Copier"
+            own = text.replace('  "copier.*",\n', "")  # mypy is told that it has no types here
+            assert "copier" not in own.lower(), f"{name} names Copier"
         if not name.endswith((".py", ".txt", *GOLDEN)):
             prose = CODE.sub("", text)
             assert not PLACEHOLDERS.search(prose), f"{name}: {PLACEHOLDERS.search(prose)}"
@@ -150,7 +151,8 @@ def test_the_metadata_says_what_was_answered(row: dict[str, Any], project: Path)
     assert metadata["authors"] == [
         {"name": answers["author_name"], "email": answers["author_email"]}
     ]
-    assert row.items() <= answers.items()
+    asked = {key: value for key, value in row.items() if key in answers or value != "none"}
+    assert asked.items() <= answers.items()
     derived = {key for key, question in questions.load().items() if not question.asked}
     assert not derived & answers.keys()
 
