@@ -39,11 +39,14 @@ def targets(project: Path) -> set[str]:
 
 
 def pages(project: Path) -> dict[str, str]:
-    """The project's pages, but for the template's changelog: it is of projects of every kind."""
+    """The project's pages, but for the template's changelog, which is of projects of every kind,
+    and the report's, which are Jinja of the project's own."""
     return {
         str(path): (project / path).read_text()
         for path in files(project)
-        if path.suffix == ".md" and path.name != "changes-of-the-template.md"
+        if path.suffix == ".md"
+        and path.name != "changes-of-the-template.md"
+        and not path.is_relative_to("src/blueprint")
     }
 
 
@@ -71,10 +74,21 @@ def test_every_recipe_is_one_command(project: Path) -> None:
 
 
 def test_the_targets_of_the_design_exist(project: Path) -> None:
-    wanted = (
-        "help setup doctor lint format test run compile debug serve predict batch ui report models"
+    every = (
+        "setup run serve predict report test lint format models promote rollback notebook ui "
+        "images push doctor debug conformance upgrade clean help"
     )
-    assert {*wanted.split(), "upgrade", "clean"} <= targets(project)
+    cluster = {"compile", "submit", "schedule", "unschedule", "runs", "stack"}
+    given = answers(project)
+    by_answer = {
+        "batch": given["batch_scoring"],
+        "columns": given["task"] != "image-classification",
+        **dict.fromkeys(cluster, given["platform"] == "kubeflow"),
+    }
+    assert set(every.split()) <= targets(project)
+    assert {name for name in by_answer if name in targets(project)} == {
+        name for name, has in by_answer.items() if has
+    }
 
 
 def test_the_targets_that_pages_and_workflows_name_exist(project: Path) -> None:

@@ -10,11 +10,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from support import plumbing, questions
 from support.project import Project, environment, get
 from support.rendering import Renderings
-from support.runs import champion, post, refused
+from support.runs import champion, flat, post, refused
 from tools import names
 
 NAME = "digit-recognition"
@@ -58,7 +59,7 @@ def test_the_plumbing_holds_with_its_answers(
 
 
 def test_pictures_in_folders_are_learned_by_pytorch(torch_project: Project) -> None:
-    output = torch_project.make("run").stdout
+    output = flat(torch_project.make("run").stdout)
     assert "10 classes" in output
     assert champion(torch_project), output
     [probabilities] = answers(torch_project, [[[0] * 8] * 8])
@@ -70,7 +71,7 @@ def test_pictures_in_folders_are_learned_by_pytorch(torch_project: Project) -> N
 
 
 def test_classes_of_rows_are_learned_by_scikit_learn(table_project: Project) -> None:
-    output = table_project.make("run", "ARGS=train.class_weights=true").stdout
+    output = flat(table_project.make("run", "ARGS=train.class_weights=true").stdout)
     assert "3 classes" in output
     assert champion(table_project), output
     for probabilities in answers(table_project, ROWS):  # type: ignore[arg-type]
@@ -121,6 +122,12 @@ def test_numbers_of_rows_are_learned_by_xgboost(number_project: Project) -> None
     assert second == pytest.approx(3 * 40 + 30 + 80 * 8, abs=100)
     page = Path(number_project.make("report").stdout.strip().splitlines()[-1])
     assert "squared error" in (number_project.path / page).read_text()
+
+
+def test_compile_writes_the_pipelines(number_project: Project) -> None:
+    number_project.make("compile")
+    text = (number_project.path / "build" / "training.yaml").read_text()
+    assert next(yaml.safe_load_all(text))["pipelineInfo"]["name"] == NAME
 
 
 SET_UP = {

@@ -16,7 +16,7 @@ import pytest
 
 from support.project import Project, environment, free_port, get, stop
 from support.rendering import commit, git, render
-from support.runs import post, refused
+from support.runs import flat, post, refused
 
 NAME = "digit-recognition"
 PACKAGE = "src/digit_recognition"
@@ -141,7 +141,7 @@ def start_afresh(project: Project) -> None:
     """Take the files as they were generated, and no models."""
     git(project.path, "checkout", "-q", "--", ".")
     git(project.path, "clean", "-q", "-f", "-d", "src", "config")
-    project.make("clean")
+    project.make("clean", "YES=1")
 
 
 @pytest.fixture(scope="session")
@@ -207,7 +207,7 @@ def test_a_class_with_fit_and_predict(tables: Project) -> None:
     (tables.path / PACKAGE / "centroids.py").write_text(CENTROIDS.lstrip())
     follow(tables, "class")
     tables.make("lint-code", "lint-format")
-    done = tables.make("run").stdout
+    done = flat(tables.make("run").stdout)
     assert "accepted" in done
     assert "fallback: Adapter has no ONNX form" in done
     assert "docs/your-own-model.md" in done
@@ -220,7 +220,7 @@ def test_a_class_with_fit_and_predict(tables: Project) -> None:
     train = tables.path / PACKAGE / "train.py"
     text = train.read_text().replace("Adapter", "Nearest")
     train.write_text(text.replace(".centroids", ".nearest"))
-    done = tables.make("run").stdout
+    done = flat(tables.make("run").stdout)
     assert "fallback: Nearest has no ONNX form" in done
     assert "✓ accuracy not worse than version 1's" in done
 

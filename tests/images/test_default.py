@@ -244,6 +244,22 @@ def test_no_exit_code_is_lost(default: Any) -> None:
     assert not docker("ps", "--all", "--quiet", named)
 
 
+def test_what_the_engine_cannot_start_is_an_error_of_one_line(default: Any) -> None:
+    script = (
+        "import sys\n"
+        "from blueprint.errors import UserError\n"
+        "from blueprint.targets.containers import starter\n"
+        "try:\n"
+        "    starter(sys.argv[1])(['no-such-program'], {})\n"
+        "except UserError as error:\n"
+        "    print(error)\n"
+    )
+    shown = default.project.run_python("-c", script, default.reference("pipeline"))
+    assert shown.startswith("the container engine failed: ")
+    assert "no-such-program" in shown
+    assert len(shown.splitlines()) == 1
+
+
 # A change
 
 

@@ -11,12 +11,13 @@ import pytest
 from support.rendering import Renderings
 from tools import sizes
 
-# The ceilings, which may only fall, and the budget that they fall to.
+# The ceilings, and the goal that they fall to where they are above it. They may only fall: what is
+# here now is written down, so that what grows is seen (docs/decisions/0015-the-size-of-a-project.md).
 CEILING = {
-    "src/blueprint": 10_450,  # 4,500
+    "src/blueprint": 10_143,  # 4,500
     "src/<package>": 350,
     "tests": 700,
-    "files": 155,  # 100
+    "files": 154,  # 100
     "module": 300,
 }
 DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

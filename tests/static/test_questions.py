@@ -43,7 +43,7 @@ def test_a_question_fits_a_terminal(question: questions.Question) -> None:
     for line in question.body["help"].strip().splitlines():
         assert len(line) <= 77, line
     for title, value in question.choices.items():
-        choices = question.body["choices"]
+        choices = question.body.get("choices")  # none where it is a yes or no
         choice = choices[title] if isinstance(choices, dict) else value
         reason = choice.get("validator", "") if isinstance(choice, dict) else ""
         why = re.sub(r"{%.*?%}", "", reason, flags=re.DOTALL).strip()

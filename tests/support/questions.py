@@ -145,19 +145,19 @@ def _matches() -> list[dict[str, Any]]:
     values, deciding = axes(), set()
     for question in load().values():
         for condition in question.conditions():
-            deciding |= {question.key, *_variables(condition)}
+            deciding |= {question.key, *variables(condition)}
     keys = [key for key in values if key in deciding]
     rows = (dict(zip(keys, row, strict=True)) for row in product(*(values[k] for k in keys)))
     return [row for row in rows if not any(q.refusal(row) for q in load().values())]
 
 
-def _variables(condition: str) -> set[str]:
+def variables(condition: str) -> set[str]:
     """The answers that a condition depends on, also by way of derived values."""
     found: set[str] = set()
     for name in find_undeclared_variables(Environment().parse(condition)):
         derived = load().get(name)
         default = derived.body["default"] if derived and not derived.asked else ""
-        found |= {name} | (_variables(default) if isinstance(default, str) else set())
+        found |= {name} | (variables(default) if isinstance(default, str) else set())
     return found
 
 

@@ -44,6 +44,11 @@ def lines_of(output: str) -> dict[str, str]:
     return found
 
 
+def flat(output: str) -> str:
+    """An output without the breaks and indents of its lines, which are wrapped."""
+    return " ".join(output.split())
+
+
 def post(server: Server, name: str, body: object, timeout: float = 20) -> tuple[int, str, str]:
     """Status, body and model version of a predict request; `body` may be raw bytes."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import date
 from difflib import get_close_matches
 from functools import cache, reduce
 from operator import getitem
@@ -146,12 +147,10 @@ def variables(
         key, given = ".".join(parts), value
         if model and (parts[0] not in model.model_fields or _is_secret(key, model)):
             continue  # what others mean by the prefix, and what is read where it is used
-        if key in _from_environment():
-            given = without_login(value) if model else value
-        elif value.startswith(("{", "[")):
+        if value.startswith(("{", "[")) and key not in _from_environment():
             with suppress(ValueError):  # then it is a text
                 given = json.loads(value)
-        result = merge(result, _nested(parts, given))
+        result = merge(result, _nested(parts, _public(key, given, model) if model else given))
     return result
 
 
@@ -231,7 +230,8 @@ def _explain(error: dict[str, Any], layers: Mapping[str, Any], model: type[Setti
     beside = [each.rpartition(".")[0] for each in _from_environment()]
     if isinstance(error["input"], Mapping) or ".".join(path[:-1]) in beside:
         return f"{where}: {message}"  # without the value: it may hold a password
-    return f"{where}: {message} (got {error['input']!r})"
+    given = error["input"]
+    return f"{where}: {message} (got {given if isinstance(given, date) else repr(given)})"
 
 
 @cache
@@ -262,6 +262,15 @@ def _is_secret(key: str, model: type[Settings]) -> bool:
     """Whether the environment alone has that key: no section does."""
     *path, last = key.split(".")
     return key in _from_environment() and last not in _keys(_section(model, path))
+
+
+def _public(key: str, value: Any, model: type[Settings]) -> Any:
+    """A value from the environment as settings may hold it: no login or secret, in JSON neither."""
+    if isinstance(value, dict):
+        inside = {name: f"{key}.{name}" for name in value if not _is_secret(f"{key}.{name}", model)}
+        return {name: _public(below, value[name], model) for name, below in inside.items()}
+    texts = isinstance(value, str) and key in _from_environment()
+    return without_login(value) if texts else value
 
 
 def _nested(path: Iterable[str], value: Any) -> dict[str, Any]:

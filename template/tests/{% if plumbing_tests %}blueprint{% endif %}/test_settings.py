@@ -98,9 +98,9 @@ def test_values_take_the_declared_type():
         ("train.epoch=3", "train.epoch: no such argument of train_model.*did you mean epochs"),
         ("data.sorce=sample", "command line: data.sorce: no such key; did you mean source"),
         ("data.source=mnist", "command line: data.source: this project reads .*files, .*'mnist'"),
-        ("data.split.test=2", "command line: data.split: .*less than 1"),
+        ("data.split.test=2", "command line: data.split.test: .*less than 1"),
         ("data.split.test=most", "command line: data.split.test: expected a share, or a day.*most"),
-        ("data.split.test=2024-03-01", "data.split: validation and test must both be days"),
+        ("data.split.test=2024-03-01", r"split.test: a day, but .*got 2024-03-01\)"),
         ("data.split.test=0.9", "data.split: validation . test must be below 1"),
         ("data.columns.Age.nulable=1", "data.columns.Age.nulable: .* did you mean nullable"),
         ("sorvong.port=1", "command line: sorvong: no such key; did you mean serving"),
@@ -191,11 +191,11 @@ def test_the_sample_is_that_of_the_task():
     [
         (
             {"time": "day"},
-            "config/base.yaml: data.split: a share, but with time a set begins at a day",
+            "data.split.validation: a share, but with data.split.time a set begins at a day",
         ),
         (
             {"time": "day", "validation": "2024-01-01"},
-            "validation and test must both be days",
+            "data.split.test: a share, but with data.split.time a set begins at a day",
         ),
         ({"time": "day", "validation": "May 1st", "test": 3}, "validation: .*got 'May 1st'"),
         (
@@ -216,7 +216,7 @@ def test_the_sample_is_that_of_the_task():
         ),
         (
             {"group": "customer", "test": "2024-03-01"},
-            "validation and test must both be days",
+            "config/base.yaml: data.split.test: a day, but no data.split.time",
         ),
         (
             {"group": "a", "time": "b", "validation": "2024-01-01", "test": "2024-03-01"},

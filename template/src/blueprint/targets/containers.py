@@ -5,14 +5,18 @@ before its exit code is asked for as a success. Here a container stays until its
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import docker
+import requests
 from docker.types import Mount
 
 from ..errors import UserError
 from ..settings import ENV_PREFIX
 from .processes import QUIET, Start
+
+FAULTS = (docker.errors.DockerException, requests.RequestException)  # what its client raises
 
 
 def starter(image: str) -> Start:
@@ -20,7 +24,7 @@ def starter(image: str) -> Start:
 
     It runs as this user, with the project's folder where it is, this machine's network and its
     `MLOPS_…`: relative paths and addresses in the configuration hold. Raises a UserError unless an
-    engine answers, and has the image.
+    engine answers, and has the image; so does the function when the engine gives up on the way.
     """
     try:
         client = docker.from_env()
@@ -35,6 +39,12 @@ def starter(image: str) -> Start:
     given = {key: value for key, value in os.environ.items() if key.startswith(ENV_PREFIX)}
 
     def start(command: list[str], variables: dict[str, str] | None = None) -> int:
+        try:
+            return _run(command, variables)
+        except FAULTS as error:
+            raise UserError(f"the container engine failed: {error}") from None
+
+    def _run(command: list[str], variables: dict[str, str] | None) -> int:
         container = client.containers.run(
             image,
             command,
@@ -50,6 +60,7 @@ def starter(image: str) -> Start:
                 print(part.decode(errors="replace"), end="")
             return int(container.wait()["StatusCode"])
         finally:
-            container.remove(force=True)  # also when a person has had enough
+            with suppress(*FAULTS):  # what is wrong is known by then
+                container.remove(force=True)  # also when a person has had enough
 
     return start

@@ -1,7 +1,7 @@
 """The project's images: built from docker/ by the engine at hand, tagged with the commit, pushed.
 
-`build/images.json` remembers what was built and pushed; `make compile` and `make run RUNNER=docker`
-read it. Beside it is what is in each image: `build/<kind>.cdx.json`, a CycloneDX SBOM of the lock.
+`build/images.json` remembers what was built and pushed, for runs in containers and in pods. Beside
+it is what is in each image: `build/<kind>.cdx.json`, a CycloneDX SBOM of the lock.
 """
 
 import hashlib

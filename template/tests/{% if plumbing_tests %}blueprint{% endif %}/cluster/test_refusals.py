@@ -94,7 +94,7 @@ def test_an_account_that_google_does_not_know(fake, load_cluster, monkeypatch, t
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
     proxy = ["kubeflow.auth=iap", "kubeflow.client_id=a-client"]
 
-    assert "Google's proxy refuses this account" in refused(load_cluster(fake.endpoint, *proxy))
+    assert "Google's proxy rejects this account" in refused(load_cluster(fake.endpoint, *proxy))
     assert fake.headers == []
 
 

@@ -9,6 +9,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
 from blueprint.targets.kubeflow.compiling import compile_pipeline
 
+pytest.importorskip("blueprint.batch")
 GOLDEN = Path(__file__).with_name("batch_prediction.yaml")
 
 

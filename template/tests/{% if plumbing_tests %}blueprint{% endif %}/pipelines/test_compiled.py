@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
 from blueprint import settings
-from blueprint.targets.kubeflow.compiling import compile_pipeline, summary
+from blueprint.targets.kubeflow.compiling import compile_pipeline
 
 STEPS = 5
 GOLDEN = Path(__file__).with_name("training.yaml")
@@ -60,17 +60,3 @@ def test_nothing_of_this_machine_is_compiled_in(folder):
     assert str(Path.home()) not in text
     assert str(Path.cwd()) not in text
     assert sys.executable not in text
-
-
-def test_the_summary_fits_a_page_and_says_what_each_step_needs(compiled):
-    found = summary(spec(compiled))
-
-    assert len(yaml.safe_dump(found).splitlines()) <= 80
-    tasks = found["tasks"]
-    assert tasks["train-model"]["train_data"] == "load-data.train_data"
-    assert tasks["train-model"]["train"] == "train"
-    assert tasks["load-data"]["cached"] is True
-    assert tasks["evaluate-model"]["cached"] is False
-    [condition] = [each for each in tasks.values() if "if" in each]
-    assert list(condition["tasks"]) == ["deploy-model"]
-    assert found["parameters"]["data"] == "STRUCT"

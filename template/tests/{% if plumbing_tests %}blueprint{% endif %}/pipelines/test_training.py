@@ -11,6 +11,7 @@ from blueprint.data import sources
 from blueprint.data.settings import Data
 from blueprint.data.sources import scan
 from blueprint.registry import store
+from blueprint.runs import RUNS
 from blueprint.targets import facts, local
 from blueprint.targets.local import RunError
 
@@ -59,8 +60,8 @@ def test_the_first_run_warms_up_what_exists(folder, monkeypatch):
     monkeypatch.setattr(local.sys, "executable", str(python))
 
     local.warm_up().wait(timeout=20)
-    facts.RUNS.mkdir(parents=True)
-    (facts.RUNS / "2026-01-01-00-00-00.log").touch()
+    RUNS.mkdir(parents=True)
+    (RUNS / "2026-01-01-00-00-00.log").touch()
     assert local.warm_up() is None
 
     [imports] = Path("imports").read_text().splitlines()

@@ -94,12 +94,12 @@ def test_the_projects_own_steps_are_followed_and_libraries_are_not():
         return {str(path.relative_to(code.PLUMBING)) for path in plumbing}, {*map(str, own)}
 
     plumbing, own = names(load)
-    assert {"data/sources/files.py", "progress.py"} <= plumbing
+    assert {"data/sources/files/tables.py", "progress.py"} <= plumbing
     assert not plumbing & {"cli.py", "targets/local.py", "registry/store.py", "gate.py"}
     assert "data.py" in own
     assert "train.py" not in own
     plumbing, own = names(train)
-    assert "export/training.py" in plumbing
+    assert "export/train.py" in plumbing
     assert not plumbing & {"cli.py", "registry/client.py", "gate.py"}
     assert "train.py" in own
     assert "data.py" not in own

@@ -6,8 +6,9 @@ import yaml
 from blueprint import pipelines
 from blueprint.data import check_columns
 from blueprint.errors import UserError
+from blueprint.runs import RUNS
 from blueprint.settings import SettingsError
-from blueprint.targets import code, facts, local, preflight
+from blueprint.targets import code, local, preflight
 
 CLASSES, NUMBERS = "data.task=tabular-classification", "data.task=tabular-regression"
 FLOORS = "gate.slices={classes: true, floors: {macro_fl: 0.5}}"
@@ -30,7 +31,7 @@ def test_the_projects_own_configuration_is_sound(load):
 def test_what_the_gate_cannot_ask_is_named(load, overrides, message):
     with pytest.raises(SettingsError, match=message):
         local.run(load(*overrides))
-    assert not [*facts.RUNS.glob("*.log")]
+    assert not [*RUNS.glob("*.log")]
 
 
 @pytest.fixture
@@ -59,10 +60,10 @@ def train_model(folder, tmp_path, monkeypatch):
     ("arguments", "given", "message"),
     [
         ("rate: float", [], r"train\.rate in config/ is missing: in train\.py it has no def"),
-        ("rate: float", ["train.rate=fast"], r"train\.rate: expected float, got 'fast'"),
-        ("kind: Literal['a', 'b'] = KIND", ["train.kind=c"], r"expected Literal\['a', 'b'\], got"),
-        ("depth: int | None = None", ["train.depth=2.5"], r"expected int \| None, got 2\.5"),
-        ("depth=[1]", ["train.depth=[2]"], r"expected a number, a text, true or false, got \[2\]"),
+        ("rate: float", ["train.rate=fast"], r"train\.rate: .* valid number, .*\(got 'fast'\)"),
+        ("kind: Literal['a', 'b'] = KIND", ["train.kind=c"], r"train\.kind: .* 'a' or 'b' \(got 'c'\)"),
+        ("depth: int | None = None", ["train.depth=2.5"], r"train\.depth: .* integer, .*\(got 2\.5\)"),
+        ("depth=[1]", ["train.depth=[2]"], r"a number, a text, true or false \(got \[2\]\)"),
     ],
 )
 def test_arguments_that_train_model_cannot_take_are_named(

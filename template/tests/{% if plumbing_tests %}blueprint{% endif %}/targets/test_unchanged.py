@@ -13,7 +13,8 @@ from blueprint import pipelines
 from blueprint.data.sources import scan
 from blueprint.registry import store
 from blueprint.registry.client import Registry
-from blueprint.targets import facts, local, unchanged
+from blueprint.runs import RUNS
+from blueprint.targets import local, unchanged
 
 AGAIN = """
 import sys
@@ -56,7 +57,7 @@ def is_unchanged(settings, image=""):
 
 
 def test_nothing_new_is_said_in_two_lines_that_fit_a_terminal(project, capsys):
-    before = facts.RUNS.stat().st_mtime_ns
+    before = RUNS.stat().st_mtime_ns
     assert local.run(project()) == {}
 
     first, second = capsys.readouterr().out.splitlines()
@@ -64,7 +65,7 @@ def test_nothing_new_is_said_in_two_lines_that_fit_a_terminal(project, capsys):
     assert first.endswith(": version 1 is the champion")
     assert second == "`make run ARGS=--no-cache` trains again"
     assert max(len(first), len(second)) <= 80
-    assert facts.RUNS.stat().st_mtime_ns == before
+    assert RUNS.stat().st_mtime_ns == before
 
 
 def test_it_imports_nothing_that_takes_seconds(project):

@@ -1,8 +1,7 @@
-"""`make compile`: each pipeline to a file that Kubeflow Pipelines takes, and a summary of it."""
+"""`make compile`: each pipeline to a file that Kubeflow Pipelines takes."""
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from ... import pipelines
 from ...errors import UserError
@@ -50,49 +49,3 @@ def compile_pipeline(settings: Settings, path: Path, image: str, entry: str = "t
         str(path),
         pipeline_parameters=graph.parameters(settings, entry),
     )
-
-
-def summary(spec: dict[str, Any]) -> dict[str, Any]:
-    """What a pipeline does, in a page: its parameters, and of each task what it needs.
-
-    `spec` is a compiled pipeline as data, without what a new KFP or the configuration changes.
-    """
-
-    def tasks(dag: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, task in sorted(dag["tasks"].items()):
-            component = spec["components"][task["componentRef"]["name"]]
-            inputs = task.get("inputs", {})
-            needs = {
-                **{key: _source(each) for key, each in inputs.get("parameters", {}).items()},
-                **{key: _source(each) for key, each in inputs.get("artifacts", {}).items()},
-            }
-            found[name] = {"cached": bool(task.get("cachingOptions", {}).get("enableCache"))}
-            if condition := task.get("triggerPolicy", {}).get("condition"):
-                found[name]["if"] = condition
-            if "dag" in component:
-                found[name] = {**found[name], "tasks": tasks(component["dag"])}
-            else:
-                found[name] |= {key: needs[key] for key in sorted(needs)}
-        return found
-
-    parameters = spec["root"]["inputDefinitions"]["parameters"]
-    return {
-        "parameters": {name: each["parameterType"] for name, each in sorted(parameters.items())},
-        "tasks": tasks(spec["root"]["dag"]),
-    }
-
-
-def _source(value: dict[str, Any]) -> str:
-    """Where an input comes from: a parameter, a step's output, or a constant."""
-    if "componentInputParameter" in value:
-        return str(value["componentInputParameter"])
-    if "componentInputArtifact" in value:
-        return str(value["componentInputArtifact"])
-    if "taskOutputArtifact" in value:
-        output = value["taskOutputArtifact"]
-        return f"{output['producerTask']}.{output['outputArtifactKey']}"
-    if "taskOutputParameter" in value:
-        output = value["taskOutputParameter"]
-        return f"{output['producerTask']}.{output['outputParameterKey']}"
-    return str(value.get("runtimeValue", {}).get("constant", ""))

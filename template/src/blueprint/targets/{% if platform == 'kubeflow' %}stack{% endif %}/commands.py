@@ -1,11 +1,10 @@
 """The commands `make stack` and `make stack-down`."""
 
-from typing import Annotated, Optional
-
 import typer
 
+from ...options import Engine
+
 app = typer.Typer()
-Engine = Annotated[Optional[list[str]], typer.Argument(help="for the container engine")]  # noqa: UP045
 
 
 @app.command("stack")
