@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +90,9 @@ def test_a_registry_gets_what_is_retrained_and_lends_its_champion(
     assert UNCOMPARED not in said
     assert "| Champion (version 1) |" in said
     assert "not worse than version 1's − 0.03 |" in said
-    assert not any("register_model" in step.output for step in done)
+    assert "[register_model] left out" in "".join(step.output for step in done)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as registry:
+        assert registry.execute("SELECT version FROM model_versions").fetchall() == [(1,)]
 
 
 def test_a_fork_gets_neither_a_comment_nor_an_address(both: Path, github: GitHub) -> None:

@@ -104,7 +104,10 @@ def test_conflicts_are_foretold_and_listed(project: Project) -> None:
 
 @pytest.mark.slow
 def test_answers_are_changed_by_it(project: Project) -> None:
-    assert "stay as they are" not in project.make("upgrade", "YES=1", "ARGS=ci=none license=MIT").stdout
+    assert (
+        "stay as they are"
+        not in project.make("upgrade", "YES=1", "ARGS=ci=none license=MIT").stdout
+    )
     assert not (project.path / ".github").exists()
     assert "MIT License" in (project.path / "LICENSE").read_text()
 
