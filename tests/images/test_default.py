@@ -258,6 +258,8 @@ def test_what_the_engine_cannot_start_is_an_error_of_one_line(default: Any) -> N
     assert shown.startswith("the container engine failed: ")
     assert "no-such-program" in shown
     assert len(shown.splitlines()) == 1
+    named = f"--filter=ancestor={default.reference('pipeline')}"
+    assert not docker("ps", "--all", "--quiet", named)
 
 
 # A change

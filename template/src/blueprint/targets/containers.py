@@ -42,13 +42,13 @@ def starter(image: str) -> Start:
         try:
             return _run(command, variables)
         except FAULTS as error:
-            raise UserError(f"the container engine failed: {error}") from None
+            reason = getattr(error, "explanation", None) or error
+            raise UserError(f"the container engine failed: {reason}") from None
 
     def _run(command: list[str], variables: dict[str, str] | None) -> int:
-        container = client.containers.run(
+        container = client.containers.create(
             image,
             command,
-            detach=True,
             user=f"{os.getuid()}:{os.getgid()}",
             mounts=[Mount(here, here, type="bind")],
             working_dir=here,
@@ -56,6 +56,7 @@ def starter(image: str) -> Start:
             environment={**(variables or {}), **QUIET, **given},
         )
         try:
+            container.start()
             for part in container.logs(stream=True, follow=True):
                 print(part.decode(errors="replace"), end="")
             return int(container.wait()["StatusCode"])
