@@ -16,6 +16,7 @@ import httpx
 import pytest
 from serving.tiny_models import write_picture_model
 
+import blueprint.serving.http  # noqa: F401  TensorFlow Serving's models have other files
 from blueprint.registry import store as model_store
 
 START = """

@@ -1,6 +1,7 @@
 """What BentoML adds: its endpoint with batches, its metrics and page; and a bento that serves."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -106,6 +107,8 @@ def test_a_bento_serves_the_store_it_is_pointed_to(
     """What docs/bentoml.md says, but for the requirements, which only an image installs."""
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
     monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "True")
+    if uv := os.environ.get("UV"):  # `make test` may run by one that is not on the PATH
+        monkeypatch.setenv("PATH", str(Path(uv).parent), prepend=os.pathsep)
     monkeypatch.setenv("MLOPS_SERVING__STORE", str(store.path))
     monkeypatch.setenv("MLOPS_REGISTRY__NAME", "digits")
     context = tmp_path / "project"
