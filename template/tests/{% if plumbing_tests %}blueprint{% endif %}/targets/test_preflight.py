@@ -61,8 +61,8 @@ def train_model(folder, tmp_path, monkeypatch):
     [
         ("rate: float", [], r"train\.rate in config/ is missing: in train\.py it has no def"),
         ("rate: float", ["train.rate=fast"], r"train\.rate: .* valid number, .*\(got 'fast'\)"),
-        ("kind: Literal['a', 'b'] = KIND", ["train.kind=c"], r"train\.kind: .* 'a' or 'b' \(got 'c'\)"),
-        ("depth: int | None = None", ["train.depth=2.5"], r"train\.depth: .* integer, .*\(got 2\.5\)"),
+        ("kind: Literal['a', 'b'] = KIND", ["train.kind=c"], r"train\.kind: .* 'a' or 'b' \(got"),
+        ("depth: int | None = None", ["train.depth=2.5"], r"train\.depth: .* integer.*got 2\.5"),
         ("depth=[1]", ["train.depth=[2]"], r"a number, a text, true or false \(got \[2\]\)"),
     ],
 )
