@@ -272,7 +272,7 @@ def test_a_run_reaches_the_stack_s_registry_and_server(other: Any, stack: dict[s
     assert champion(other.project) == before  # this laptop's own is another
     _wait(f"{server}/readyz")
     row = other.make("predict", f"PORT={stack['MLOPS_SERVING__PORT']}", variables=stack)
-    assert "version 1 says" in row
+    assert "version 1, " in row
 
 
 def test_its_data_survive_a_restart(other: Any, stack: dict[str, str]) -> None:
