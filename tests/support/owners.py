@@ -168,6 +168,6 @@ def assert_steps_fit(project: Path) -> None:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 for argument in node.args.args:
                     own = f"def {argument.arg}(" in path.read_text()
-                    builtin = argument.arg in ("tmp_path", "monkeypatch", "capsys")
+                    builtin = argument.arg in ("tmp_path", "monkeypatch", "capsys", "request")
                     given = re.search(rf"^(def {argument.arg}\(|{argument.arg} = )", shared, re.M)
                     assert own or builtin or given, f"{path.name}: no fixture {argument.arg}"
