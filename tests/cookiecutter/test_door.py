@@ -86,7 +86,7 @@ def refusal(done: subprocess.CompletedProcess[str], folder: Path) -> str:
     return lines[0].removeprefix("error: ")
 
 
-@pytest.mark.parametrize("answers", ROWS, ids=lambda row: "-".join(row.values())[:40] or "default")
+@pytest.mark.parametrize("answers", ROWS, ids=lambda row: "-".join(map(str, row.values()))[:40] or "default")
 def test_both_doors_write_the_same(answers: dict[str, Any], template: Path, tmp_path: Path) -> None:
     door(tmp_path / "second", template, **answers)
     # As a user calls it: the newest release, and this Copier's own words in the answers file.
