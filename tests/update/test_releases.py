@@ -39,6 +39,7 @@ QUICK = {
     ("0.2.0", 3, "everything"),
     ("0.3.0", 4, "leave_it"),
     ("0.3.0", 5, "everything"),
+    ("0.4.0", 6, "edit_steps"),
     (releases.load()[-1].version, 6, "everything"),
 }
 CASES = [
@@ -54,6 +55,11 @@ CASES = [
     if releases.numbers(since) <= releases.numbers(release.version)
     for scenario in [*owners.SCENARIOS, owners.everything]
 ]
+
+
+def test_the_default_run_updates_every_release() -> None:
+    """As the README says of `make test`."""
+    assert {version for version, _, _ in QUICK} == {each.version for each in releases.load()}
 
 
 @pytest.mark.parametrize(("release", "answers", "scenario"), CASES)
