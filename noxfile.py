@@ -178,4 +178,4 @@ def bench(session: nox.Session) -> None:
     requirements = Path("bench/requirements.txt")
     if requirements.exists():
         session.install("-r", str(requirements))
-    session.run("python", "bench/bench.py", *session.posargs, env=ENV)
+    session.run("python", "bench/bench.py", *session.posargs, env=ENV | {"PYTHONPATH": "tests"})

@@ -21,16 +21,14 @@ from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
+import load
+import serving
+
+from support import rendering
+from support.project import Project, environment, free_port, get, stop
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-import load  # noqa: E402
-import serving  # noqa: E402
-
-from support import rendering  # noqa: E402
-from support.project import Project, environment, free_port, get, stop  # noqa: E402
-
 BUILD = ROOT / "build"
 PACKAGE = "blueprint"
 V2 = ("-d", "platform=kubeflow", "-d", "serving_extras=v2")  # pictures as bytes are asked for too

@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,9 +26,8 @@ from rich.text import Text
 
 from support.project import Project, environment, free_port, get, stop
 from support.questions import ROOT
-from support.rendering import isolate_git_and_copier, snapshot
 from tools import diagrams
-from tools.walkthrough import STARTED, TEMPLATE, Walk, walk
+from tools.walkthrough import STARTED, reader, walk
 
 IMAGES = ROOT / "docs" / "images"
 NAME = "tumour-check"
@@ -164,16 +162,11 @@ def main() -> int:
     if given.site:
         of_the_site(ROOT / "site", given.site)
         return 0
-    with tempfile.TemporaryDirectory() as name:
-        home = Path(name)
-        isolate_git_and_copier(home)
-        (home / "reader" / TEMPLATE).mkdir(parents=True)
-        snapshot(home / "reader" / TEMPLATE)
-        with Walk(home / "reader") as walking:
-            if wrong := walk(ROOT / "docs" / "tutorial.md", walking):
-                print("\n\n".join(wrong))
-                return 1
-            of_a_project(Project(walking.place))
+    with reader() as walking:
+        if wrong := walk(ROOT / "docs" / "tutorial.md", walking):
+            print("\n\n".join(wrong))
+            return 1
+        of_a_project(Project(walking.place))
     return 0
 
 

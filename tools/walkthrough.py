@@ -20,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -219,18 +220,25 @@ def walk(page: Path, walking: Walk, *, write: bool = False) -> list[str]:
     return wrong
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("page", type=Path)
-    parser.add_argument("--write", action="store_true", help="fix the page's outputs")
-    given = parser.parse_args()
+@contextmanager
+def reader() -> Iterator[Walk]:
+    """A walk beside a copy of the template, in a folder that is gone at the end."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         isolate_git_and_copier(home)
         (home / "reader" / TEMPLATE).mkdir(parents=True)
         snapshot(home / "reader" / TEMPLATE)
         with Walk(home / "reader") as walking:
-            wrong = walk(given.page, walking, write=given.write)
+            yield walking
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("page", type=Path)
+    parser.add_argument("--write", action="store_true", help="fix the page's outputs")
+    given = parser.parse_args()
+    with reader() as walking:
+        wrong = walk(given.page, walking, write=given.write)
     print("\n\n".join(wrong))
     return int(bool(wrong) and not given.write)
 
