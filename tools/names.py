@@ -78,12 +78,12 @@ def installed(project: Path) -> set[str]:
 
 
 def own(project: Path) -> set[str]:
-    """The plumbing's package, and what its tests import from folders and files beside them."""
+    """What the plumbing's tests import from folders and files beside them."""
     folder = project / "tests" / "blueprint"
     text = "".join(path.read_text() for path in folder.rglob("*.py"))
     imported = re.findall(r"^(?:from|import) (\w+)", text, re.MULTILINE)
     there = {path.name.removesuffix(".py") for path in folder.glob("*")}
-    return {*imported} & there | {"tests", "blueprint"}
+    return {*imported} & there | {"tests"}
 
 
 def write(file: Path, head: str, names: set[str]) -> None:

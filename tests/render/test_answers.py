@@ -146,7 +146,7 @@ def test_make_hands_on_the_environment_that_was_typed(
     show = "show: ; @echo $$MLOPS_ENV"
     done = subprocess.run(
         ["make", "--eval", show, "show", *arguments],
-        cwd=renderings(),
+        cwd=renderings(platform="kubeflow"),
         env=environment() | variables,
         capture_output=True,
         text=True,

@@ -26,7 +26,7 @@ from tools import matrix, names
 MORE = {"PYTHONPATH": "src"}
 BINARY = (".png", ".gif", ".ico", ".parquet", ".onnx")
 # The compiled pipelines: they hold KFP's braces and Python.
-GOLDEN = ("/pipelines/training.yaml", "/pipelines/batch_prediction.yaml")
+GOLDEN = ("/pipelines/training.yaml", "/pipelines/batch_prediction.yaml", "tests/graph.txt")
 CODE = re.compile(r"^```python\n.*?^```$", re.DOTALL | re.MULTILINE)
 PLACEHOLDERS = re.compile(r"\bNone\b|\bUndefined\b")
 HOLDS_TEXTS = (".copier-answers.yml", "README.md", "LICENSE", "pyproject.toml")
