@@ -95,15 +95,17 @@ def with_examples(project: Project, kind: str, path: str, label: str = "") -> Pr
     python = project.path / ".venv" / "bin" / "python"
     subprocess.run([python, script, kind, project.path / path], check=True, env=environment())
     if label:
-        file = project.path / "config" / "local.yaml"
+        file = project.path / "config" / "base.yaml"  # which the owner's tests read, too
         columns = {
             "age": {"dtype": "float64", "min": 0, "nullable": True},
             "city": {"dtype": "string", "nullable": True},
             "rooms": {"dtype": "int64"},
             "label": {"dtype": label},
         }
-        settings = yaml.safe_load(file.read_text()) | {"data": {"columns": columns}}
-        file.write_text(yaml.safe_dump(settings))
+        declared = yaml.safe_dump({"columns": columns}, default_flow_style=True, width=1000)[1:-2]
+        text = file.read_text()
+        assert text.count("\ndata:\n") == 1
+        file.write_text(text.replace("\ndata:\n", f"\ndata:\n  {declared}\n"))
     rendering.git(project.path, "add", "--force", "data")
     rendering.commit(project.path, "My data")
     return project

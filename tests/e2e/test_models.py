@@ -158,8 +158,14 @@ def test_every_other_pair_trains_and_exports(
     framework: str, task: str, renderings: Renderings, request: pytest.FixtureRequest
 ) -> None:
     """Its own tests, by the Python of the project with the same framework."""
-    python = request.getfixturevalue(SET_UP[framework][0]).path / ".venv" / "bin" / "python"
-    rendered = renderings(framework=framework, task=task, plumbing_tests=True)
+    with_it = request.getfixturevalue(SET_UP[framework][0]).path
+    python = with_it / ".venv" / "bin" / "python"
+    # What is installed there says which pipelines there are.
+    batch = yaml.safe_load((with_it / ".copier-answers.yml").read_text())["batch_scoring"]
+    asked = {"framework": framework, "task": task, "batch_scoring": batch}
+    rendered = renderings(**asked, plumbing_tests=True)
+    install = ["uv", "pip", "install", "--quiet", "--python", python, "--group", "training"]
+    subprocess.run(install, cwd=rendered, check=True, env=environment())  # what its task adds
     files = ["tests/test_data.py", "tests/test_train.py", *plumbing.decided_by_answers(rendered)]
     done = subprocess.run(
         [python, "-m", "pytest", "-q", *files],

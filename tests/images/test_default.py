@@ -167,7 +167,7 @@ def verdicts(default: Any) -> dict[str, Any]:
     What each judged, how its model was trained, and the exit codes of its containers.
     """
     project, image = default.project, default.reference("pipeline")
-    project.make("run")
+    project.make("run", "ARGS=--no-cache")
     alone = _newest(project.path)
     start = str(time.time())
     shown = project.make("run", "RUNNER=docker").stdout
