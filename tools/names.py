@@ -101,7 +101,8 @@ def main() -> None:
         (folder / "template").mkdir()
         template = rendering.snapshot(folder / "template")
         deciding = {
-            key: questions.axes()[key] for key in ("framework", "serving_runtime", "platform")
+            key: questions.axes()[key]
+            for key in ("framework", "serving_runtime", "platform", "data_source")
         }
         names = set()
         for number, row in enumerate(questions.covering(1, deciding, questions.allowed)):

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,7 @@ def evaluate(
         roc=_roc(predictions),
     )
     evaluation.write(verdict_path)
-
-    def read_rows(rows: np.ndarray) -> dict[str, np.ndarray]:
-        return _read_rows(test, rows)
-
+    read_rows = partial(_read_rows, test)
     write_report(Path(report_path), registry.name, evaluation, predictions, training, read_rows)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copyfile(verdict_path, Path(folder, "verdict.json"))

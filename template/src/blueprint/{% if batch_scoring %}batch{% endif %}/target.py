@@ -1,7 +1,8 @@
 """`make batch`: rows in files to files, with the model in service or a registered version."""
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,7 +10,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from ..model import Model, ModelError
-from ..progress import Ticker
 from ..registry import store
 from ..settings import Settings
 from .scoring import BatchError, Summary, score
@@ -64,3 +64,15 @@ def _progress() -> Iterator:
     with Progress(*columns, console=Console(), transient=True) as bar:
         task = bar.add_task("score")
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class Ticker:
+    """Says how many rows are done, at most every few seconds: for logs, where no bar can move."""
+
+    def __init__(self, say: Callable[[str], None], seconds: float = 5) -> None:
+        self._say, self._seconds, self._last = say, seconds, time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() - self._last >= self._seconds:
+            self._last = time.monotonic()
+            self._say(f"{done:,} of {total:,} rows ({done / max(1, total):.0%})")
