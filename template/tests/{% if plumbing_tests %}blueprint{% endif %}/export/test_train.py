@@ -79,7 +79,7 @@ def test_features_may_be_called_anything(exported, sample, tmp_path):
         nullable=[names[name] for name, feature in features.items() if feature.nullable],
     )
     pictures = any(feature.shape for feature in features.values())
-    data = sample if pictures else renamed  # steps/train.py may ask for a picture by its name
+    data = sample if pictures else renamed  # train.py may ask for a picture by its name
 
     train_model = pipelines.module("train").train_model
     model, _ = train_model(data["train"], data["validation"], **settings.load("test").train)
