@@ -2,19 +2,20 @@
 # Every other goal is a session of noxfile.py, which says how anything is checked: `make help` lists them.
 PYTHON ?= python3
 ARGS ?=
+KEEP ?=
 SESSIONS := demo tests static render combinations agreement cookiecutter update ci e2e images last-release lint docs
 SESSIONS += bench mutation tutorial screenshots release names
 
 .DEFAULT_GOAL := help
 .PHONY: help test clean $(SESSIONS)
 
-help: .venv/ready ## list the sessions; pass arguments with ARGS="..."
+help: .venv/ready ## list the sessions; pass arguments with ARGS="...", keep the demo's project with KEEP=build
 	@.venv/bin/nox --list
 
 test: tests ## check everything the README promises
 
 $(SESSIONS): .venv/ready ## one session of noxfile.py
-	@.venv/bin/nox -s $@ $(if $(ARGS),-- $(ARGS))
+	@.venv/bin/nox -s $@ $(if $(KEEP)$(ARGS),-- $(if $(KEEP),--keep "$(KEEP)") $(ARGS))
 
 .venv/ready: Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed, $(PYTHON) is " + sys.version.split()[0] + "; name another with: make PYTHON=python3.12")'

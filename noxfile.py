@@ -105,7 +105,7 @@ def images(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def demo(session: nox.Session) -> None:
-    """Scaffold a project, train it, serve it, ask it for a prediction: with the time of each."""
+    """Scaffold a project, train it, serve it, ask it: with times; `-- --keep build` leaves it."""
     install(session, "demo")
     session.run("python", "-m", "tools.demo", *session.posargs, env=ENV | {"PYTHONPATH": "tests"})
 
@@ -134,7 +134,7 @@ def docs(session: nox.Session) -> None:
     """Write what follows from the questions and the files, then build the site, strictly."""
     install(session, "docs")
     pages = ("reference", "settings_page", "make_page", "cli_page", "matrix")
-    for page in (*pages, "readme", "cookiecutter"):
+    for page in (*pages, "readme", "cookiecutter", "words"):
         session.run("python", "-m", f"tools.{page}", env={"PYTHONPATH": "tests"})
     env = {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": "tests"}
     # Not --quiet: it hides the warnings that --strict counts.
@@ -150,7 +150,7 @@ def names(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def tutorial(session: nox.Session) -> None:
-    """Run the tutorial as its reader does (minutes); `-- --write` mends what it shows."""
+    """Run the tutorial as its reader does (minutes); `-- --write` corrects what it shows."""
     install(session, "demo")
     command = ("python", "-m", "tools.walkthrough", "docs/tutorial.md", *session.posargs)
     session.run(*command, env=ENV | {"PYTHONPATH": "tests"})

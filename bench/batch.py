@@ -37,7 +37,7 @@ def write(folder: Path, rows: int, package: str) -> None:
 def ours(folder: Path, package: str) -> int:
     batch = importlib.import_module(f"{package}.batch")
     model = importlib.import_module(f"{package}.model").Model(folder / "model")
-    settings = importlib.import_module(f"{package}.settings").Batch()
+    settings = importlib.import_module(f"{package}.batch.settings").Batch()
     source, output = str(folder / "rows"), str(folder / "ours.parquet")
     silent = lambda text: None  # noqa: E731
     return int(batch.score(source, output, model, "1", settings, force=True, say=silent).rows)

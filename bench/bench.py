@@ -30,7 +30,8 @@ from support.project import Project, environment, free_port, get, stop
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BUILD = ROOT / "build"
-PACKAGE = "digit_recognition"
+PACKAGE = "blueprint"
+V2 = ("-d", "platform=kubeflow", "-d", "serving_extras=v2")  # pictures as bytes are asked for too
 STEPS = 5
 REFERENCE = ROOT / "docs" / "reference"
 PAGE = REFERENCE / "serving-speed.md"
@@ -76,10 +77,10 @@ class Bench:
 
     @cached_property
     def project(self) -> Project:
-        """The default project, set up."""
+        """The default project with V2 and bulk scoring beside it, set up."""
         say("set up the default project")
         project = Project(self.folder / "project")
-        copy(self.template, project.path)
+        copy(self.template, project.path, *V2, "-d", "batch_scoring=true")
         project.make("setup")
         return project
 
@@ -92,7 +93,7 @@ class Bench:
         """The project's server with the model of images, warm, and what to ask it."""
         port = free_port()
         script = HERE / "servers" / "blueprint_server.py"
-        command = [self.python, script, PACKAGE, self.stores / "image", port]
+        command = [self.python, script, "blueprint", self.stores / "image", port]
         with serve(self, command, port, "/readyz", {}):
             target = load.Target(port, *serving.V1[serving.JSON_IMAGE])
             load.wrk(target, 1, 8)
@@ -110,7 +111,10 @@ class Bench:
         say("set up a project with BentoML")
         project = Project(self.folder / "bento")
         copy(
-            self.template, project.path, "-d", "serving_runtime=bentoml", "-d", "framework=sklearn"
+            self.template,
+            project.path,
+            *V2,
+            *("-d", "serving_runtime=bentoml", "-d", "framework=sklearn"),
         )
         project.make("setup")
         return project

@@ -12,16 +12,18 @@ from typing import Any
 def main(package: str, directory: Path) -> None:
     from kfp import dsl
 
-    steps = importlib.import_module(f"{package}.pipelines.components")
+    steps = importlib.import_module(f"{package}.pipelines").module("components")
     settings = importlib.import_module(f"{package}.settings").load()
-    values = importlib.import_module(f"{package}.targets.compile").parameters(settings)
+    values = importlib.import_module(f"{package}.targets.graph").parameters(settings)
 
     def artifact(name: str, kind: type[dsl.Artifact] = dsl.Artifact) -> Any:
         return kind(name=name, uri=str(directory / name))
 
     data = {name: artifact(name) for name in ("train_data", "validation_data", "test_data")}
     model, verdict = artifact("model", dsl.Model), artifact("verdict.json")
-    steps.load_data.python_func(data=values["data"], snapshot="", **data)
+    steps.load_data.python_func(
+        data=values["data"], registry=values["registry"], snapshot="", **data
+    )
     steps.train_model.python_func(
         train_data=data["train_data"],
         validation_data=data["validation_data"],

@@ -147,7 +147,7 @@ def measure(folder: Path, package: str) -> dict[str, float]:
     begin = time.perf_counter()
     sources = importlib.import_module(f"{package}.data.sources")
     data = importlib.import_module(f"{package}.data")
-    configuration = importlib.import_module(f"{package}.settings").Data(
+    configuration = importlib.import_module(f"{package}.settings").sections()["data"][0](
         task="tabular-classification",
         source="files",
         files={"path": str(folder / "rows")},
@@ -172,7 +172,7 @@ def measure(folder: Path, package: str) -> dict[str, float]:
     batches = [(labels, model.predict(features)) for features, labels in sets["test"].batches()]
     labels, outputs = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     del batches
-    found = metrics.metrics_of(metrics.Predictions(labels, outputs, model.signature.classes))
+    found = metrics.Predictions(labels, outputs, model.signature.classes).metrics()
     if not found["roc_auc"] > 0.6:
         sys.exit(f"the model knows better than chance, and the metrics do not say so: {found}")
     return {

@@ -129,7 +129,7 @@ def peers(
 
     def project(with_: Path) -> Callable[[str, int], list[object]]:
         server = SERVERS / "blueprint_server.py"
-        return lambda model, port: [with_, server, "digit_recognition", stores / model, port]
+        return lambda model, port: [with_, server, "blueprint", stores / model, port]
 
     def script(environment: str) -> Callable[[str, int], list[object]]:
         name = SERVERS / f"{environment}_server.py"

@@ -40,8 +40,9 @@ def main() -> None:
     except (ValueError, CopierError) as error:
         fail(str(error))
     recorded = Path(".copier-answers.yml").read_text(encoding="utf-8")
-    for key in answers:
-        if not re.search(rf"^{key}:", recorded, re.MULTILINE):
+    for key, value in answers.items():
+        # "none" is the answer to a question that these answers do not lead to.
+        if value != "none" and not re.search(rf"^{key}:", recorded, re.MULTILINE):
             fail(f"the version written does not ask for {key}: name another one with --checkout")
 
 

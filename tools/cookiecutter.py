@@ -31,14 +31,15 @@ def content() -> str:
 def _default(question: Question) -> Any:
     """What Cookiecutter offers: the choices, the default first, or the default alone."""
     if question.choices:
-        return list(question.choices.values())
+        values = question.choices.values()
+        return question.body["default"] if question.yes_or_no else list(values)
     default = question.body["default"]
     return DERIVED[question.key] if "{" in str(default) else default
 
 
 def _prompt(question: Question) -> str | dict[str, str]:
     help_text = _plain(question.body["help"])
-    if not question.choices:
+    if not question.choices or question.yes_or_no:
         return help_text
     reasons = question.reasons()
     labels = {

@@ -1,11 +1,12 @@
 """From nothing to a prediction: scaffold a project with the default answers, set it up, train it
 through its pipeline, serve what the gate accepted and ask it about a picture.
 
-Prints each stage as it goes and a table of times at the end. `--keep DIRECTORY` puts the project
-there and leaves it; otherwise it is removed.
+Prints each stage as it goes, a table of times and what to type next. `--keep DIRECTORY` puts the
+project there and leaves it; otherwise it is removed.
 """
 
 import argparse
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,18 @@ from pathlib import Path
 
 from support import rendering
 from support.project import Project, environment
+from support.questions import ROOT
 
+KEPT = """
+The project is yours. Type next:
+  cd {}
+  make serve            answer requests, then `make predict` in another terminal
+  make report           the evaluation of the model
+  make help             all the rest; your code goes into src/digit_recognition"""
+GONE = """
+The project was removed again. Type next:
+  make demo KEEP=build  the same, and the project stays in build/digit-recognition
+  uvx copier copy {} my-project    a project of your own: README.md"""
 TICK = 2.0
 """Seconds of silence after which a quiet stage shows that it is alive."""
 
@@ -88,7 +100,7 @@ def demo(folder: Path) -> None:
 
         stages.run("copier copy: scaffold the project", scaffold)
     stages.run("make setup: install what it needs", lambda: quiet(project, "setup"))
-    stages.run("make run: train, judge, register", lambda: shown(project, "run"))
+    stages.run("make run: train, evaluate, register", lambda: shown(project, "run"))
     begin = time.monotonic()
     print("\n── make serve: answer with the champion", flush=True)
     try:
@@ -111,10 +123,11 @@ def main() -> int:
     try:
         if keep:
             demo(keep)
-            print(f"\nThe project is in {keep / 'digit-recognition'}")
+            print(KEPT.format(shlex.quote(str(keep / "digit-recognition"))))
         else:
             with tempfile.TemporaryDirectory(prefix="blueprint-demo-") as folder:
                 demo(Path(folder))
+            print(GONE.format(shlex.quote(str(ROOT))))
     except StageError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1

@@ -6,13 +6,13 @@
 import re
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, meta
+from jinja2 import Environment, StrictUndefined
 
-from support.questions import ROOT, axes, default_answers
+from support.questions import ROOT, axes, default_answers, variables
 
 PAGE = ROOT / "docs" / "reference" / "make.md"
 SOURCE = ROOT / "template" / "Makefile.jinja"
-HELP = re.compile(r"^([a-z-]+):.*?## (.*)$", re.MULTILINE)  # as `make help` itself reads it
+HELP = re.compile(r"^([a-z-]+):.*?##\+? (.*)$", re.MULTILINE)  # as `make help` itself reads it
 VARIABLE = re.compile(r"^([A-Z_]+) \?= ?(.*)$", re.MULTILINE)
 HEAD = """\
 # Make targets
@@ -31,27 +31,35 @@ def makefile(**answers: Any) -> str:
 
 
 def deciding() -> list[tuple[str, Any]]:
-    """Every answer, other than a first one, to the questions that the Makefile asks about."""
-    asked = meta.find_undeclared_variables(Environment().parse(SOURCE.read_text()))
+    """Every answer, other than a first one, to the questions that the Makefile asks about, be it by
+    a value that follows from them."""
+    asked = variables(SOURCE.read_text())
     return [(key, value) for key, values in axes().items() if key in asked for value in values[1:]]
 
 
 def page() -> str:
     default = dict(HELP.findall(makefile()))
     parts = [HEAD, "## Every project\n", _table(default)]
+    sections: dict[str, list[str]] = {}  # answers that change the same share a section
     for key, value in deciding():
         found = dict(HELP.findall(makefile(**{key: value})))
         changed = {name: text for name, text in found.items() if default.get(name) != text}
         absent = [f"`{name}`" for name in default if name not in found]
-        if changed:
-            parts += [f"## `{key}: {value}`\n", "Added or changed:\n", _table(changed)]
-        if absent:
-            parts.append(f"Absent: {', '.join(absent)}.\n")
+        section = "\n".join(["Added or changed:\n", _table(changed)]) if changed else ""
+        section += f"Absent: {', '.join(absent)}.\n" if absent else ""
+        sections.setdefault(section, []).append(f"`{key}: {_yaml(value)}`")
+    for section, given in sections.items():
+        if section:
+            parts += [f"## {' or '.join(given)}\n", section]
     names = VARIABLE.findall(makefile(**dict(deciding())))
     listed = ", ".join(f"`{name}`" + (f" (`{value}`)" if value else "") for name, value in names)
     parts += ["## Variables\n", f"With their defaults, where they have one: {listed}.\n"]
     parts.append("`make help` names each beside the targets that take it.\n")
     return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _yaml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _table(targets: dict[str, str]) -> str:

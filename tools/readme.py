@@ -18,7 +18,7 @@ NOTES = {
     "docs": "short pages for the project's own readers",
     "notebooks": "`make notebook`: the test rows and the champion, yours to change",
     "src": "",
-    "tests": "of your steps, the pipeline, the gate and the server",
+    "tests": "yours: of your steps, the gate, the pipeline and the server",
     "Makefile": "`make help` lists its targets",
     "pyproject.toml": "one project, dependency groups by role",
 }
@@ -32,10 +32,10 @@ def tree(project: Path) -> str:
             continue
         rows.append((f"├── {entry.name}{'/' if entry.is_dir() else ''}", NOTES[entry.name]))
         if entry.name == "src":
-            [package] = entry.iterdir()
+            [package] = [each for each in entry.iterdir() if each.name != "blueprint"]
             rows += [
-                (f"│   └── {package.name}/", "the plumbing: updates own it"),
-                ("│       └── steps/", "yours: data.py, train.py"),
+                (f"│   ├── {package.name}/", "yours: data.py, train.py, pipeline.py, components/"),
+                ("│   └── blueprint/", "the plumbing: updates own it"),
             ]
     width = max(len(name) for name, _ in rows) + 2
     return "".join(f"{name:<{width}}{text}".rstrip() + "\n" for name, text in rows)

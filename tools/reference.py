@@ -33,8 +33,10 @@ def page() -> str:
 def _section(question: Question) -> str:
     default = question.body["default"]
     shown = "derived from the answers above it" if "{{" in str(default) else f"`{default}`"
+    if question.yes_or_no:
+        shown = "`true` (yes)" if default else "`false` (no)"
     lines = [f"### `{question.key}`\n", f"{question.body['help'].strip()}\n"]
-    if not question.choices:
+    if not question.choices or question.yes_or_no:
         return "\n".join([*lines, f"Default: {shown}\n"])
     lines += ["| answer | means |", "|---|---|"]
     for label, value in question.choices.items():

@@ -1,178 +1,89 @@
-"""The page `docs/reference/settings.md`, read from the generated project's `settings.py`.
+"""The page `docs/reference/settings.md`: every key that the plumbing of projects knows.
 
-`python -m tools.settings_page` writes it; a static test holds it up to date. The source is
-parsed, not imported: what it imports is installed in generated projects only.
+`python -m tools.settings_page` writes it; a test holds it up to date.
 """
 
-import ast
 import re
+from typing import Any
 
 from support.questions import ROOT
+from tools import introspect
 
 PAGE = ROOT / "docs" / "reference" / "settings.md"
-SOURCE = ROOT / "template" / "src" / "{{package_name}}" / "settings.py"
-ROOT_CLASS, SECTION_CLASSES = "Settings", {"Section", "BaseSettings"}
-BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "min_length": "not empty"}
-PLAIN = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
-PLAIN |= {"Path": "path", "list": "list", "dict": "mapping", "None": "unset"}
 HEAD = """\
 # Settings
 
 Every key that a project's `config/*.yaml` may hold, with its type and its default in the code;
 `config/base.yaml` of a project sets some of them to what its answers ask for. A later layer wins:
 `config/base.yaml`, `config/<ENV>.yaml`, the environment variable, `make run ARGS="key=value"`.
-A key that is not here stops the command, with the file and the key in the message.
+A key that is not here stops the command, with the file and the key in the message; so does one that
+comes with an answer which the project has not.
 
-<!-- Written from settings.py by `nox -s docs`: change settings.py, not this page. -->
+<!-- Written from the settings themselves by `nox -s docs`: change the source, not this page. -->
 """
+Section = dict[str, Any]
 
 
-class Source:
-    """`settings.py` as a tree: its sections, and the names that stand for types."""
+def sections() -> dict[str, Section]:
+    """Every section by its name, with the keys that any of the renderings has."""
+    found: dict[str, Section] = {}
+    for _, says in introspect.everything():
+        for name, section in says["sections"].items():
+            found[name] = _merged(found[name], section) if name in found else section
+    return found
 
-    def __init__(self, text: str) -> None:
-        tree = ast.parse(text)
-        self.sections = {
-            node.name: node
-            for node in tree.body
-            if isinstance(node, ast.ClassDef)
-            and any(
-                isinstance(base, ast.Name) and base.id in SECTION_CLASSES for base in node.bases
-            )
-        }
-        self.names = {
-            node.targets[0].id: node.value
-            for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-        }
-        self.prefix = ast.literal_eval(self.names["ENV_PREFIX"])
 
-    def fields(self, section: str) -> list[ast.AnnAssign]:
-        body = self.sections[section].body
-        return [n for n in body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)]
-
-    def inner(self, annotation: ast.AST) -> str:
-        """The section that an annotation names: itself, or as the values of a list or mapping."""
-        names = [n.id for n in ast.walk(annotation) if isinstance(n, ast.Name)]
-        return next((name for name in names if name in self.sections), "")
-
-    def type(self, node: ast.AST) -> str:
-        """An annotation in words."""
-        match node:
-            case ast.Constant(value=None):
-                return "unset"
-            case ast.Name(id=name) if name in PLAIN:
-                return PLAIN[name]
-            case ast.Name(id=name) if name in self.names:
-                return self.type(self.names[name])
-            case ast.BinOp(op=ast.BitOr()):
-                kinds = [self.type(side) for side in (node.left, node.right)]
-                return " or ".join(kind for kind in kinds if kind != "unset")
-            case ast.Subscript(value=ast.Name(id="Literal"), slice=values):
-                listed = values.elts if isinstance(values, ast.Tuple) else [values]
-                return ", ".join(f"`{ast.literal_eval(value)}`" for value in listed)
-            case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[kind, *rest])):
-                return self._annotated(kind, rest)
-            case ast.Subscript(value=ast.Name(id="list"), slice=kind):
-                return f"list of {self._each(kind)}"
-            case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[key, value])):
-                return f"mapping of {self._each(key)} to {self._each(value)}"
-        return ast.unparse(node)
-
-    def _each(self, node: ast.AST) -> str:
-        return "a section" if self.inner(node) else self.type(node)
-
-    def _annotated(self, kind: ast.AST, rest: list[ast.expr]) -> str:
-        words, bounds = self.type(kind), []
-        for call in rest:
-            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-                continue
-            if call.func.id == "_matching":  # says in words what it expects
-                words = ast.literal_eval(call.args[1])
-            for keyword in call.keywords:
-                if keyword.arg == "pattern":
-                    bounds.append(f"matches `{ast.literal_eval(keyword.value)}`")
-                elif keyword.arg in BOUNDS:
-                    bounds.append(BOUNDS[keyword.arg].format(ast.unparse(keyword.value)))
-        return ", ".join([words, *dict.fromkeys(bounds)])
+def _merged(first: Section, second: Section) -> Section:
+    known = {field["key"]: field for field in first["fields"]}
+    for field in second["fields"]:
+        old = known.get(field["key"])
+        if old and old["section"] and field["section"]:
+            old["section"] = _merged(old["section"], field["section"])
+        elif old and old["type"] != field["type"]:
+            parts = re.findall(r"`[^`]+`", f"{old['type']} {field['type']}")
+            old["type"] = ", ".join(dict.fromkeys(parts)) or old["type"]
+        known.setdefault(field["key"], field)
+    return {**first, "fields": [*known.values()]}
 
 
 def page() -> str:
-    source = Source(SOURCE.read_text())
-    parts, waiting = [HEAD], [("", field) for field in source.fields(ROOT_CLASS)]
-    parts.append("## All sections\n")
-    parts.append("| section | holds |\n|---|---|")
-    for _, field in waiting:
-        inner = source.inner(field.annotation)
-        said = _docstring(source, inner) if inner else "the keyword arguments of `train_model`"
-        name = field.target.id  # type: ignore[union-attr]
-        link = f"[`{name}`](#{name})" if inner else f"`{name}`"
-        parts.append(f"| {link} | {re.split(r'[.:;] |[.]$', said)[0]} |")
+    prefix = introspect.everything()[0][1]["prefix"]
+    parts = [HEAD, "## All sections\n", "| section | holds |\n|---|---|"]
+    for name, section in sections().items():
+        says = " ".join(section["says"].split()) or "the keyword arguments of `train_model`"
+        link = f"[`{name}`](#{name})" if section["fields"] else f"`{name}`"
+        parts.append(f"| {link} | {re.split(r'[.:;] |[.]$', says)[0]} |")
     parts.append("")
     shown: dict[str, str] = {}
+    waiting = [(name, section) for name, section in sections().items() if section["fields"]]
     while waiting:
-        above, field = waiting.pop(0)
-        inner = source.inner(field.annotation)
-        if not inner:
-            continue
-        path = above + field.target.id + _holder(field.annotation)  # type: ignore[union-attr]
-        if inner in shown:
-            first = shown[inner]
+        path, section = waiting.pop(0)
+        if section["name"] in shown:
+            first = shown[section["name"]]
             parts.append(f"## `{path}`\n\nThe same keys as [`{first}`](#{_anchor(first)}).\n")
             continue
-        shown[inner] = path
-        section, below = _section(source, inner, path)
-        parts.append(section)
-        waiting = below + waiting
+        shown[section["name"]] = path
+        parts.append(_section(path, section, prefix))
+        inner = [(f"{path}.{f['key']}{f['holder']}", f["section"]) for f in section["fields"]]
+        waiting = [each for each in inner if each[1]] + waiting
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
-def _holder(annotation: ast.AST) -> str:
-    """How keys of a section go on below a mapping or a list of them."""
-    for node in ast.walk(annotation):
-        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-            return {"dict": ".NAME", "list": "[]"}.get(node.value.id, "")
-    return ""
-
-
-def _docstring(source: Source, section: str) -> str:
-    return " ".join((ast.get_docstring(source.sections[section]) or "").split())
-
-
-def _section(source: Source, name: str, path: str) -> tuple[str, list[tuple[str, ast.AnnAssign]]]:
-    """The heading, words and table of a section, and its fields that are sections of their own."""
-    said = ast.get_docstring(source.sections[name]) or ""
-    said = re.sub(r" ?See\s+docs/[\w-]+\.md\.", "", said)
-    lines = [f"## `{path}`\n", said + "\n", "| key | type | default | environment variable |"]
+def _section(path: str, section: Section, prefix: str) -> str:
+    """The heading, words and table of a section."""
+    says = re.sub(r" ?See\s+docs/[\w-]+\.md\.", "", section["says"])
+    lines = [f"## `{path}`\n", says + "\n", "| key | type | default | environment variable |"]
     lines.append("|---|---|---|---|")
-    below = []
-    for field in source.fields(name):
-        key = field.target.id  # type: ignore[union-attr]
-        inner = source.inner(field.annotation)
-        if inner:
-            below.append((f"{path}.", field))
-        holder = _holder(field.annotation) if inner else ""
-        shown = f"{path}.{key}{holder}"
-        kind = f"[section](#{_anchor(shown)})" if inner else source.type(field.annotation)
-        variable = source.prefix + f"{path}.{key}".replace(".", "__").upper()
-        in_list = "NAME" in path or "[]" in path or inner
+    for field in section["fields"]:
+        full = f"{path}.{field['key']}{field['holder']}"
+        kind = f"[section](#{_anchor(full)})" if field["section"] else field["type"]
+        variable = prefix + f"{path}.{field['key']}".replace(".", "__").upper()
+        no_variable = "NAME" in path or "[]" in path or field["section"]
         lines.append(
-            f"| `{key}` | {kind} | {_default(field, inner)} | "
-            f"{'' if in_list else f'`{variable}`'} |"
+            f"| `{field['key']}` | {kind} | {field['default']} | "
+            f"{'' if no_variable else f'`{variable}`'} |"
         )
-    return "\n".join([*lines, ""]), below
-
-
-def _default(field: ast.AnnAssign, inner: str) -> str:
-    if field.value is None:
-        return "needed"
-    if isinstance(field.value, ast.Constant) and field.value.value is None:
-        return "unset"
-    if inner:
-        return ""
-    value = ast.literal_eval(field.value)
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return f"`{text}`"
+    return "\n".join([*lines, ""])
 
 
 def _anchor(path: str) -> str:

@@ -19,7 +19,7 @@ FOLDER = "project"
 SECTION = "In a project"
 NAME = re.compile(r"[a-z-]+\.md")
 LINK = re.compile(
-    r"\]\(<?(?:\.\./)+template/docs/(?:{%[^}]*%})?(?P<page>[a-z-]+\.md)[^)>#]*>?(?P<id>#[\w-]+)?\)"
+    r"\]\(<?(?:\.\./)+template/docs/(?:{%[^}]*%})?(?P<page>[a-z-]+\.md)[^)>#]*(?P<id>#[\w-]+)?>?\)"
 )
 
 

@@ -8,7 +8,7 @@ differ from what the page says, and a number with a point by `TOLERANCE`.
 A comment before a block says what is special: `<!-- run: background -->` is left running,
 `<!-- run: fails -->` must fail, `<!-- not run: REASON -->` is left out.
 
-`python -m tools.walkthrough docs/tutorial.md` says what does not hold; `--write` mends it.
+`python -m tools.walkthrough docs/tutorial.md` says what does not hold; `--write` corrects it.
 """
 
 import argparse
@@ -235,7 +235,7 @@ def reader() -> Iterator[Walk]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("page", type=Path)
-    parser.add_argument("--write", action="store_true", help="mend the page's outputs")
+    parser.add_argument("--write", action="store_true", help="fix the page's outputs")
     given = parser.parse_args()
     with reader() as walking:
         wrong = walk(given.page, walking, write=given.write)

@@ -39,11 +39,14 @@ def targets(project: Path) -> set[str]:
 
 
 def pages(project: Path) -> dict[str, str]:
-    """The project's pages, but for the template's changelog: it is of projects of every kind."""
+    """The project's pages, but for the template's changelog, which is of projects of every kind,
+    and the report's, which are Jinja of the project's own."""
     return {
         str(path): (project / path).read_text()
         for path in files(project)
-        if path.suffix == ".md" and path.name != "changes-of-the-template.md"
+        if path.suffix == ".md"
+        and path.name != "changes-of-the-template.md"
+        and not path.is_relative_to("src/blueprint")
     }
 
 
@@ -59,7 +62,7 @@ def test_every_target_is_phony_and_helped(project: Path) -> None:
         name for line in re.findall(r"^\.PHONY: (.*)", text, re.MULTILINE) for name in line.split()
     }
     assert phony == targets(project)
-    helped = set(re.findall(r"^([a-z][a-z-]*):.*## \S", text, re.MULTILINE))
+    helped = set(re.findall(r"^([a-z][a-z-]*):.*##\+? \S", text, re.MULTILINE))
     parts = {name for name in targets(project) if name.startswith("lint-")}
     assert helped == targets(project) - parts, "a target without help is one nobody finds"
 
@@ -71,10 +74,21 @@ def test_every_recipe_is_one_command(project: Path) -> None:
 
 
 def test_the_targets_of_the_design_exist(project: Path) -> None:
-    wanted = (
-        "help setup doctor lint format test run compile debug serve predict batch ui report models"
+    every = (
+        "setup run serve predict report test lint format models promote rollback notebook ui "
+        "images push doctor debug conformance upgrade clean help"
     )
-    assert {*wanted.split(), "upgrade", "clean"} <= targets(project)
+    cluster = {"compile", "submit", "schedule", "unschedule", "runs", "stack"}
+    given = answers(project)
+    by_answer = {
+        "batch": given["batch_scoring"],
+        "columns": given["task"] != "image-classification",
+        **dict.fromkeys(cluster, given["platform"] == "kubeflow"),
+    }
+    assert set(every.split()) <= targets(project)
+    assert {name for name in by_answer if name in targets(project)} == {
+        name for name, has in by_answer.items() if has
+    }
 
 
 def test_the_targets_that_pages_and_workflows_name_exist(project: Path) -> None:
@@ -109,14 +123,17 @@ def test_the_links_and_paths_of_the_pages_exist(project: Path) -> None:
 
 
 def test_the_package_has_one_name(project: Path) -> None:
-    assert [path.name for path in (project / "src").iterdir()] == [package(project)]
+    assert {path.name for path in (project / "src").iterdir()} == {package(project), "blueprint"}
     others = {"digit_recognition"} - {package(project)}
     for path in files(project):
         text = (project / path).read_text(errors="replace")
         assert not [name for name in others if name in text], path
         for name in re.findall(r"^(?:from|import) ([a-z_]+)", text, re.MULTILINE):
             assert name != "src", path
-    assert f"python -m {package(project)}.cli" in (project / "Makefile").read_text()
+    for path in files(project / "src" / "blueprint"):
+        text = (project / "src" / "blueprint" / path).read_text(errors="replace")
+        named = re.search(rf"(from|import) {package(project)}\b|\b{package(project)}[./]\w", text)
+        assert not named, f"the plumbing names its owner: {path}"
 
 
 def test_the_model_has_one_name(project: Path) -> None:
@@ -185,8 +202,8 @@ def test_the_modules_that_the_contracts_name_exist(project: Path) -> None:
     for contract in settings["tool"]["importlinter"]["contracts"]:
         for key in ("source_modules", "forbidden_modules", "modules"):
             for module in contract.get(key, []):
-                if module.startswith(package(project)):
-                    path = source.joinpath(*module.split("."))
+                if module.startswith((package(project), "blueprint")):
+                    path = source.joinpath(*module.removesuffix(".*").split("."))
                     assert path.is_dir() or path.with_suffix(".py").exists(), module
 
 
@@ -208,8 +225,19 @@ def test_the_data_source_is_the_answer(project: Path) -> None:
 
 
 def test_a_step_has_one_name_in_its_folders(project: Path) -> None:
-    """`steps/train.py` has its component and its test."""
+    """`train.py` has its component `train_model`, which is in the graph, and its test."""
     source = project / "src" / package(project)
-    for step in (source / "steps").glob("[a-z]*.py"):
-        assert (source / "pipelines" / "components" / step.name).exists()
-        assert (project / "tests" / "steps" / f"test_{step.name}").exists()
+    graph = (source / "pipeline.py").read_text()
+    components = {path.stem: path for path in (source / "components").glob("[a-z]*.py")}
+    for step, name in (("data", "load_data"), ("train", "train_model")):
+        assert f"from {package(project)}.{step} import {name}" in components[name].read_text()
+        assert f"def {name}(" in (source / f"{step}.py").read_text()
+        assert (project / "tests" / f"test_{step}.py").exists()
+        assert f"{name}(" in graph
+
+
+def test_the_page_for_coding_agents_names_what_there_is(project: Path) -> None:
+    text = (project / "AGENTS.md").read_text()
+    assert len(text.splitlines()) <= 40
+    for path in re.findall(r"`((?:src|tests|config)/[\w./-]+)`", text):
+        assert (project / path).exists(), path

@@ -39,10 +39,10 @@ def mlflow(ready: Project, tmp_path: Path) -> Iterator[str]:
     """The address of a tracking server that asks for no login."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    python = ready.path / ".venv" / "bin" / "python"
     store = ["--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db"]
     store += ["--artifacts-destination", str(tmp_path / "artifacts"), "--workers", "1"]
-    command = [python, "-m", "mlflow", "server", "--port", str(port), *store]
+    command = ["uv", "run", "--quiet", "--no-sync", "--project", str(ready.path), "--with"]
+    command += ["mlflow~=3.17", "mlflow", "server", "--port", str(port), *store]
     with (tmp_path / "server.log").open("w") as log:
         process = subprocess.Popen(
             command, env=environment(), stdout=log, stderr=log, text=True, start_new_session=True
@@ -145,7 +145,7 @@ def cluster(kubeflow: Path) -> Iterator[tuple[Project, subprocess.Popen[str]]]:
 
 def published(project: Project, folder: Path) -> None:
     """What the job `images` leaves behind."""
-    script = "from digit_recognition.targets.local import fingerprint; print(fingerprint())"
+    script = "from blueprint.targets.facts import fingerprint; print(fingerprint())"
     python = project.path / ".venv" / "bin" / "python"
     code = subprocess.check_output([python, "-c", script], cwd=project.path, text=True).strip()
     image = {

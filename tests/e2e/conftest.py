@@ -10,22 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import rendering
+from support import questions, rendering
 from support.project import Project, environment
+from support.projects import made
 
 
 def pytest_runtest_logstart(location: tuple[str, int | None, str]) -> None:
     """These tests take seconds and more: say which one is at work."""
     print(f"\n  {location[2]} ", end="", flush=True)
-
-
-def made(template: Path, folder: Path, **answers: str) -> Project:
-    """A project from the working tree, committed and set up."""
-    project = Project(rendering.render(template, folder, **answers))
-    rendering.git(project.path, "init", "-q", "-b", "main")
-    rendering.commit(project.path, "The project as it was generated")
-    project.make("setup", timeout=900)
-    return project
 
 
 @pytest.fixture(scope="session")
@@ -35,24 +27,31 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
 
 
 @pytest.fixture(scope="session")
+def plumbed_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The default project with the tests of its plumbing."""
+    folder = tmp_path_factory.mktemp("e2e") / "a project with its tests"
+    return made(template, folder, plumbing_tests=True)
+
+
+@pytest.fixture(scope="session")
 def other_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The choices that the default project does not take."""
     folder = tmp_path_factory.mktemp("e2e") / "another project"
     answers = {"framework": "sklearn", "data_source": "fashion-mnist", "ci": "none"}
-    return made(template, folder, **answers)
+    return made(template, folder, **answers, plumbing_tests=True)
 
 
 @pytest.fixture(scope="session")
 def tf_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """TensorFlow Serving as the runtime."""
     folder = tmp_path_factory.mktemp("e2e") / "a project with tf-serving"
-    return made(template, folder, serving_runtime="tf-serving")
+    return made(template, folder, serving_runtime="tf-serving", plumbing_tests=True)
 
 
 @pytest.fixture(scope="session")
 def torch_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """PyTorch, on pictures in a folder."""
-    answers = {"framework": "pytorch", "data_source": "files"}
+    answers = {"framework": "pytorch", "data_source": "files", "plumbing_tests": True}
     project = made(template, tmp_path_factory.mktemp("e2e") / "a torch project", **answers)
     return with_examples(project, "pictures", "data/pictures")
 
@@ -65,6 +64,8 @@ def table_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         "framework": "sklearn",
         "data_source": "files",
         "ci": "none",
+        "batch_scoring": True,
+        "plumbing_tests": True,
     }
     project = made(template, tmp_path_factory.mktemp("e2e") / "a table project", **answers)
     return with_examples(project, "csv", "data/flats.csv", label="string")
@@ -79,7 +80,11 @@ def number_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         "framework": "xgboost",
         "data_source": "sql",
         "serving_runtime": "bentoml",
+        "batch_scoring": True,
+        "plumbing_tests": True,
     }
+    if "serving_extras" in questions.axes():
+        answers["serving_extras"] = "both"
     project = made(template, tmp_path_factory.mktemp("e2e") / "a number project", **answers)
     return with_examples(project, "sql", "data/examples.db", label="float64")
 
@@ -90,15 +95,17 @@ def with_examples(project: Project, kind: str, path: str, label: str = "") -> Pr
     python = project.path / ".venv" / "bin" / "python"
     subprocess.run([python, script, kind, project.path / path], check=True, env=environment())
     if label:
-        file = project.path / "config" / "local.yaml"
+        file = project.path / "config" / "base.yaml"  # which the owner's tests read, too
         columns = {
             "age": {"dtype": "float64", "min": 0, "nullable": True},
             "city": {"dtype": "string", "nullable": True},
             "rooms": {"dtype": "int64"},
             "label": {"dtype": label},
         }
-        settings = yaml.safe_load(file.read_text()) | {"data": {"columns": columns}}
-        file.write_text(yaml.safe_dump(settings))
+        declared = yaml.safe_dump({"columns": columns}, default_flow_style=True, width=1000)[1:-2]
+        text = file.read_text()
+        assert text.count("\ndata:\n") == 1
+        file.write_text(text.replace("\ndata:\n", f"\ndata:\n  {declared}\n"))
     rendering.git(project.path, "add", "--force", "data")
     rendering.commit(project.path, "My data")
     return project

@@ -10,11 +10,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
-from support import questions
+from support import plumbing, questions
 from support.project import Project, environment, get
 from support.rendering import Renderings
-from support.runs import OWN_TESTS, champion, post, refused
+from support.runs import champion, flat, post, refused
 from tools import names
 
 NAME = "digit-recognition"
@@ -39,27 +40,26 @@ def answers(project: Project, instances: list[object]) -> list[object]:
     return predictions
 
 
-@pytest.mark.parametrize(
-    ("name", "more"),
-    [
-        ("torch_project", ""),
-        ("table_project", ""),
-        # BentoML's server, Kubeflow, and the gate of numbers
-        (
-            "number_project",
-            "tests/serving tests/conformance tests/cluster"
-            " tests/pipelines/test_components.py tests/pipelines/test_gate_holds.py",
-        ),
-    ],
-)
-def test_it_checks_itself(name: str, more: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("name", ["torch_project", "table_project", "number_project"])
+def test_it_checks_itself(name: str, request: pytest.FixtureRequest) -> None:
     project: Project = request.getfixturevalue(name)
     project.make("lint")
-    project.make("test", f"ARGS={OWN_TESTS} {more}")
+    project.make("test", "ARGS=--ignore=tests/blueprint")
+
+
+@pytest.mark.parametrize("name", ["torch_project", "table_project", "number_project"])
+def test_the_plumbing_holds_with_its_answers(
+    name: str, renderings: Renderings, request: pytest.FixtureRequest
+) -> None:
+    """The tests that the default project has not, and those that its answers decide."""
+    project: Project = request.getfixturevalue(name)
+    known = plumbing.collected(project, renderings(plumbing_tests=True))
+    files = (plumbing.collected(project) - known) | plumbing.decided_by_answers(project)
+    project.make("test", f"ARGS=-q {' '.join(sorted(files))}", timeout=1800)
 
 
 def test_pictures_in_folders_are_learned_by_pytorch(torch_project: Project) -> None:
-    output = torch_project.make("run").stdout
+    output = flat(torch_project.make("run").stdout)
     assert "10 classes" in output
     assert champion(torch_project), output
     [probabilities] = answers(torch_project, [[[0] * 8] * 8])
@@ -71,7 +71,7 @@ def test_pictures_in_folders_are_learned_by_pytorch(torch_project: Project) -> N
 
 
 def test_classes_of_rows_are_learned_by_scikit_learn(table_project: Project) -> None:
-    output = table_project.make("run", "ARGS=train.class_weights=true").stdout
+    output = flat(table_project.make("run", "ARGS=train.class_weights=true").stdout)
     assert "3 classes" in output
     assert champion(table_project), output
     for probabilities in answers(table_project, ROWS):  # type: ignore[arg-type]
@@ -124,6 +124,12 @@ def test_numbers_of_rows_are_learned_by_xgboost(number_project: Project) -> None
     assert "squared error" in (number_project.path / page).read_text()
 
 
+def test_compile_writes_the_pipelines(number_project: Project) -> None:
+    number_project.make("compile")
+    text = (number_project.path / "build" / "training.yaml").read_text()
+    assert next(yaml.safe_load_all(text))["pipelineInfo"]["name"] == NAME
+
+
 SET_UP = {
     "tensorflow": ("project", "image-classification"),
     "pytorch": ("torch_project", "image-classification"),
@@ -152,10 +158,17 @@ def test_every_other_pair_trains_and_exports(
     framework: str, task: str, renderings: Renderings, request: pytest.FixtureRequest
 ) -> None:
     """Its own tests, by the Python of the project with the same framework."""
-    python = request.getfixturevalue(SET_UP[framework][0]).path / ".venv" / "bin" / "python"
-    rendered = renderings(framework=framework, task=task)
+    with_it = request.getfixturevalue(SET_UP[framework][0]).path
+    python = with_it / ".venv" / "bin" / "python"
+    # What is installed there says which pipelines there are.
+    batch = yaml.safe_load((with_it / ".copier-answers.yml").read_text())["batch_scoring"]
+    asked = {"framework": framework, "task": task, "batch_scoring": batch}
+    rendered = renderings(**asked, plumbing_tests=True)
+    install = ["uv", "pip", "install", "--quiet", "--python", python, "--group", "training"]
+    subprocess.run(install, cwd=rendered, check=True, env=environment())  # what its task adds
+    files = ["tests/test_data.py", "tests/test_train.py", *plumbing.decided_by_answers(rendered)]
     done = subprocess.run(
-        [python, "-m", "pytest", "-q", "tests/steps", "tests/test_training.py"],
+        [python, "-m", "pytest", "-q", *files],
         cwd=rendered,
         env=environment() | {"PYTHONPATH": os.fspath(rendered / "src")},
         capture_output=True,

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from support.project import Project, environment
-from support.runs import champion, post
+from support.runs import champion, flat, post
 
 FILES = """
 import gzip, hashlib, json, pathlib, struct, sys
@@ -61,13 +61,15 @@ def mirrored(other_project: Project, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_it_trains_serves_and_answers(mirrored: Project) -> None:
-    output = mirrored.make("run").stdout
-    assert "fashion-mnist: " in output
+    output = flat(mirrored.make("run").stdout)
+    assert "fashion-mnist, 10 classes" in output
     assert "accepted" in output
     assert champion(mirrored) == "1"
     with mirrored.serve() as server:
         shown = mirrored.make("predict", f"PORT={server.port}").stdout
-        assert re.search(r"is '(T-s|Trou|Pull|Dress|Coat|Sandal|Shirt|Snea|Bag|Ank)", shown)
+        assert re.search(
+            r"predicted (T-s|Trou|Pull|Dress|Coat|Sandal|Shirt|Snea|Bag|Ank).* \([\d.]+%\), ", shown
+        )
         status, body, _ = post(server, "digit-recognition", {"instances": [[[0] * 28] * 28]})
         assert status == 200
         assert abs(sum(json.loads(body)["predictions"][0]) - 1) < 1e-3

@@ -13,7 +13,7 @@ import pytest
 
 from support.project import Project, Server, environment, free_port, get, stop
 from support.rendering import git
-from support.runs import champion, deployed, post, refused
+from support.runs import champion, deployed, flat, post, refused
 
 NAME = "digit-recognition"
 Versions = tuple[str, str, str]
@@ -32,7 +32,7 @@ def versions(project: Project) -> Versions:
     assert first is not None
     assert second is not None
     shown = project.make("run", "ARGS=train.epochs=1 train.learning_rate=0.00001").stdout
-    found = re.search(r"version (\d+) is registered, as rejected", shown)
+    found = re.search(r"version (\d+) is registered, as rejected", flat(shown))
     assert found, shown
     assert champion(project) == second
     return first, second, found[1]
@@ -165,7 +165,7 @@ def test_another_model_and_another_registry_are_never_taken_for_the_first(
             assert serves(server, "1")
             (tmp_path / "mlflow.db").unlink()
         # The first registry is back: what is served is not its champion, and it says what to run.
-        assert f"`make promote VERSION={before}`" in project.make("models").stdout
+        assert f"`make promote VERSION={before}`" in flat(project.make("models").stdout)
         project.make("promote", f"VERSION={before}")
         assert deployed(project, NAME) == model
         assert serves(server, str(before))
@@ -180,7 +180,7 @@ def signature(server: Server) -> dict[str, str]:
 
 def squeezed(table: str) -> str:
     """The text of a table's cells, without its lines."""
-    return " ".join(re.sub(r"[│┃]", " ", table).split())
+    return flat(re.sub(r"[│┃]", " ", table))
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:

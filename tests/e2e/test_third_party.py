@@ -16,11 +16,10 @@ import pytest
 
 from support.project import Project, environment, free_port, get, stop
 from support.rendering import commit, git, render
-from support.runs import post, refused
+from support.runs import flat, post, refused
 
 NAME = "digit-recognition"
 PACKAGE = "src/digit_recognition"
-STEPS = f"{PACKAGE}/steps"
 BLOCK = re.compile(r"<!-- test: (\w+), ([\w./]+) -->\n```\w+\n(.*?)```\n", re.DOTALL)
 
 CENTROIDS = '''
@@ -45,7 +44,7 @@ class Centroids:
 '''
 # What the class says of a row by itself.
 ASK_CENTROIDS = """
-    from digit_recognition.steps.centroids import Centroids
+    from digit_recognition.centroids import Centroids
     rows, labels = Dataset(runs.newest("load-data/train_data")).arrays()
     model = Centroids(0.1).fit(np.column_stack([*rows.values()]), labels)
     expected = np.eye(2)[model.predict(np.column_stack([*features.values()]))[0]]
@@ -65,12 +64,12 @@ MAKE_FILE = """
         make_column_transformer((StandardScaler(), names[::2])), LogisticRegression(C=0.1)
     )
     pipeline.fit(rows[::2], data.target_names[data.target][::2])
-    joblib.dump(pipeline, STEPS / "model.joblib")
+    joblib.dump(pipeline, PACKAGE / "model.joblib")
 """
 ASK_FILE = """
     import joblib
     table = as_table(features)
-    expected = joblib.load(STEPS / "model.joblib").predict_proba(table)[0]
+    expected = joblib.load(PACKAGE / "model.joblib").predict_proba(table)[0]
 """
 
 FOLDER = ["pretrained/config.json", "pretrained/model.safetensors"]
@@ -91,7 +90,7 @@ MAKE_FOLDER = """
         optimizer.step()
     weights = {f"hidden.{name}": value for name, value in hidden.state_dict().items()}
     weights |= {f"classifier.{name}": value for name, value in classifier.state_dict().items()}
-    folder = STEPS / "pretrained"
+    folder = PACKAGE / "pretrained"
     folder.mkdir(exist_ok=True)
     save_file(weights, folder / "model.safetensors")
     names = {str(index): str(9 - index) for index in range(10)}
@@ -99,7 +98,7 @@ MAKE_FOLDER = """
 """
 ASK_FOLDER = """
     from safetensors.numpy import load_file
-    weights = load_file(STEPS / "pretrained" / "model.safetensors")
+    weights = load_file(PACKAGE / "pretrained" / "model.safetensors")
     dense = lambda name, rows: rows @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
     hidden = np.maximum(dense("hidden", features["image"].reshape(1, 64) / 255), 0)
     odds = np.exp(dense("classifier", hidden)[0])
@@ -110,9 +109,9 @@ import json
 from pathlib import Path
 import numpy as np
 import polars as pl
-from digit_recognition.data import Dataset, as_instance, as_table
-from digit_recognition.targets import runs
-STEPS = Path("{STEPS}")
+from blueprint.data import Dataset, as_instance, as_table
+from blueprint import runs
+PACKAGE = Path("{PACKAGE}")
 """
 # A row of the newest test set as arrays of one row, and as a request has it.
 A_ROW = """
@@ -142,14 +141,14 @@ def start_afresh(project: Project) -> None:
     """Take the files as they were generated, and no models."""
     git(project.path, "checkout", "-q", "--", ".")
     git(project.path, "clean", "-q", "-f", "-d", "src", "config")
-    project.make("clean")
+    project.make("clean", "YES=1")
 
 
 @pytest.fixture(scope="session")
 def sample_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project of tables, with scikit-learn."""
+    """A project of tables, whose framework brings the exporters of boosted trees."""
     folder = tmp_path_factory.mktemp("third-party") / "a project of tables"
-    answers = {"framework": "sklearn", "task": "tabular-classification"}
+    answers = {"framework": "xgboost", "task": "tabular-classification", "plumbing_tests": True}
     project = Project(render(template, folder, **answers))
     git(project.path, "init", "-q", "-b", "main")
     commit(project.path, "The project as it was generated")
@@ -177,7 +176,7 @@ def follow(project: Project, name: str, *files: str) -> None:
     """Do what the page says in the blocks called `name`: all of them, or those of `files`."""
     page = (project.path / "docs" / "your-own-model.md").read_text()
     blocks = {file: text for part, file, text in BLOCK.findall(page) if part == name}
-    assert "steps/train.py" in blocks, f"{name}: no such blocks"
+    assert "train.py" in blocks, f"{name}: no such blocks"
     for file in files or blocks:
         if file == "config/base.yaml":
             path = project.path / file
@@ -205,23 +204,23 @@ def ask(project: Project, script: str) -> tuple[list[float], list[float]]:
 
 
 def test_a_class_with_fit_and_predict(tables: Project) -> None:
-    (tables.path / STEPS / "centroids.py").write_text(CENTROIDS.lstrip())
+    (tables.path / PACKAGE / "centroids.py").write_text(CENTROIDS.lstrip())
     follow(tables, "class")
     tables.make("lint-code", "lint-format")
-    done = tables.make("run").stdout
+    done = flat(tables.make("run").stdout)
     assert "accepted" in done
     assert "fallback: Adapter has no ONNX form" in done
     assert "docs/your-own-model.md" in done
     answer, expected = ask(tables, ASK_CENTROIDS)
     assert answer == expected
-    own = {f"{STEPS}/{name}" for name in ("train.py", "centroids.py")}
+    own = {f"{PACKAGE}/{name}" for name in ("train.py", "centroids.py")}
     assert changed(tables) == own | {"config/base.yaml"}
     # Its classes are renamed: the champion carries its code, and is compared.
-    (tables.path / STEPS / "centroids.py").rename(tables.path / STEPS / "nearest.py")
-    train = tables.path / STEPS / "train.py"
+    (tables.path / PACKAGE / "centroids.py").rename(tables.path / PACKAGE / "nearest.py")
+    train = tables.path / PACKAGE / "train.py"
     text = train.read_text().replace("Adapter", "Nearest")
     train.write_text(text.replace(".centroids", ".nearest"))
-    done = tables.make("run").stdout
+    done = flat(tables.make("run").stdout)
     assert "fallback: Nearest has no ONNX form" in done
     assert "✓ accuracy not worse than version 1's" in done
 
@@ -233,7 +232,7 @@ def test_boosted_trees_of_other_libraries_become_onnx(tables: Project, library: 
     run(tables, *command.split())
     follow(tables, "lightgbm")
     if library == "catboost":
-        train = tables.path / STEPS / "train.py"
+        train = tables.path / PACKAGE / "train.py"
         [catboost] = re.findall(r"`(CatBoostClassifier\(.*?\))`", page)
         text = re.sub(r"LGBMClassifier\(.*\)", catboost, train.read_text())
         text = text.replace("from lightgbm import LGBM", "from catboost import CatBoost")
@@ -249,7 +248,7 @@ def test_boosted_trees_of_other_libraries_become_onnx(tables: Project, library: 
 
 def test_a_file_and_its_order_of_classes(tables: Project) -> None:
     python(tables, START, MAKE_FILE)
-    follow(tables, "file", "steps/train.py")
+    follow(tables, "file", "train.py")
     line = refused(tables, "run")
     assert "the classes benign, malignant in this order, the data has malignant, benign" in line
     follow(tables, "file")
@@ -259,7 +258,7 @@ def test_a_file_and_its_order_of_classes(tables: Project) -> None:
     assert "fallback" not in done
     answer, expected = ask(tables, ASK_FILE)
     assert answer == pytest.approx(expected, abs=1e-5)
-    own = {f"{STEPS}/{name}" for name in ("train.py", "data.py", "model.joblib")}
+    own = {f"{PACKAGE}/{name}" for name in ("train.py", "data.py", "model.joblib")}
     assert changed(tables) == own
 
 
@@ -272,7 +271,7 @@ def test_a_folder_from_a_model_hub(pictures: Project) -> None:
     assert "fallback" not in done
     answer, expected = ask(pictures, ASK_FOLDER)
     assert answer == pytest.approx(expected, abs=1e-5)
-    own = {f"{STEPS}/{name}" for name in ("train.py", *FOLDER)}
+    own = {f"{PACKAGE}/{name}" for name in ("train.py", *FOLDER)}
     assert changed(pictures) == own
 
 
@@ -288,7 +287,8 @@ def test_the_notebook_opens_and_runs(tables: Project, tmp_path: Path) -> None:
             time.sleep(0.2)
     finally:
         stop(process)
-    assert "3 passed" in tables.make("test", "ARGS=tests/test_notebook.py").stdout
+    [test] = (tables.path / "tests").rglob("test_notebook.py")
+    assert "3 passed" in tables.make("test", f"ARGS='{test.relative_to(tables.path)}'").stdout
     assert changed(tables) == set()
     marimo = tables.path / ".venv" / "bin" / "marimo"
     assert marimo.exists()  # no other target takes it away again

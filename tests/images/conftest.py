@@ -70,7 +70,7 @@ def pytest_runtest_logstart(location: tuple[str, int | None, str]) -> None:
 
 
 @contextlib.contextmanager
-def build(template: Path, folder: Path, **answers: str) -> Iterator[Built]:
+def build(template: Path, folder: Path, **answers: Any) -> Iterator[Built]:
     """A project from the working tree with a champion and images, all of it committed.
 
     What it built leaves the engine when the block ends; the cache of its builds stays.
@@ -108,7 +108,8 @@ def other(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """scikit-learn, a table, BentoML, GitLab."""
     folder = tmp_path_factory.mktemp("images") / "another project"
     answers = {"framework": "sklearn", "task": "tabular-classification", "project_slug": "other"}
-    with build(template, folder, **answers, serving_runtime="bentoml", ci="gitlab") as built:
+    more = {"platform": "kubeflow", "batch_scoring": True, "serving_runtime": "bentoml"}
+    with build(template, folder, **answers, **more, ci="gitlab") as built:
         yield built
 
 

@@ -124,7 +124,7 @@ def test_it_answers_from_outside(default: Any, default_server: Any) -> None:
 
 def test_it_is_conformant(default: Any, default_server: Any) -> None:
     shown = default.project.make("conformance", f"URL={default_server.url}").stdout
-    assert "rows of the newest test set" in shown
+    assert ", 0 failed" in shown
 
 
 def test_the_engine_finds_it_healthy(default_server: Any) -> None:
@@ -167,7 +167,7 @@ def verdicts(default: Any) -> dict[str, Any]:
     What each judged, how its model was trained, and the exit codes of its containers.
     """
     project, image = default.project, default.reference("pipeline")
-    project.make("run")
+    project.make("run", "ARGS=--no-cache")
     alone = _newest(project.path)
     start = str(time.time())
     shown = project.make("run", "RUNNER=docker").stdout
@@ -229,17 +229,35 @@ def test_a_step_that_fails_in_a_container_fails_the_run(default: Any) -> None:
 
 
 def test_no_exit_code_is_lost(default: Any) -> None:
-    """KFP's own loop takes a container that is gone before it asks for a success."""
+    """KFP's own loop counts a container that is gone before it is asked as a success."""
     script = (
-        "import docker, sys\n"
-        "from digit_recognition.targets.containers import run_container as run\n"
-        "client, image = docker.from_env(), sys.argv[1]\n"
-        "print({run(client, image, ['sh', '-c', 'exit 3'], {}) for _ in range(10)})\n"
+        "import sys\n"
+        "from blueprint.targets.containers import starter\n"
+        "start = starter(sys.argv[1])\n"
+        "print({start(['sh', '-c', 'exit 3'], {}) for _ in range(10)})\n"
     )
     python = default.project.path / ".venv" / "bin" / "python"
     command = [python, "-c", script, default.reference("pipeline")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
     assert done.stdout.strip() == "{3}", done.stderr
+    named = f"--filter=ancestor={default.reference('pipeline')}"
+    assert not docker("ps", "--all", "--quiet", named)
+
+
+def test_what_the_engine_cannot_start_is_an_error_of_one_line(default: Any) -> None:
+    script = (
+        "import sys\n"
+        "from blueprint.errors import UserError\n"
+        "from blueprint.targets.containers import starter\n"
+        "try:\n"
+        "    starter(sys.argv[1])(['no-such-program'], {})\n"
+        "except UserError as error:\n"
+        "    print(error)\n"
+    )
+    shown = default.project.run_python("-c", script, default.reference("pipeline"))
+    assert shown.startswith("the container engine failed: ")
+    assert "no-such-program" in shown
+    assert len(shown.splitlines()) == 1
     named = f"--filter=ancestor={default.reference('pipeline')}"
     assert not docker("ps", "--all", "--quiet", named)
 
@@ -250,21 +268,21 @@ def test_no_exit_code_is_lost(default: Any) -> None:
 def test_a_change_of_code_makes_no_layer_of_packages_anew(default: Any) -> None:
     """Last: it leaves images of a tree that no commit holds, and then those of the next commit."""
     project, before = default.project, default.images
-    step = project.path / "src" / "digit_recognition" / "steps" / "train.py"
+    step = project.path / "src" / "digit_recognition" / "train.py"
     code = step.read_text()
     layers = {kind: _layers(default.reference(kind)) for kind in KINDS}
     try:
         step.write_text(code + "\n# A change.\n")
         assert "make images" in refused(project, "run", "RUNNER=docker")
         said = default.make_images()
-        assert "src/digit_recognition/steps/train.py" in said
+        assert "src/digit_recognition/train.py" in said
         for kind in KINDS:
             assert re.search(r":[0-9a-f]{12}-dirty-[0-9a-f]{12}$", default.reference(kind))
             # All but the two last, which are the code and its bytecode.
             assert _layers(default.reference(kind))[:-2] == layers[kind][:-2]
             assert _layers(default.reference(kind)) != layers[kind]
         first = default.reference("serving")
-        server = project.path / "src" / "digit_recognition" / "serving" / "app.py"
+        server = project.path / "src" / "blueprint" / "predict.py"
         text = server.read_text()
         server.write_text(text + "\n# Another, which no step runs.\n")
         try:

@@ -29,7 +29,7 @@ COMPOSE = "docker/compose.yaml"
 
 def test_bentoml_s_server_is_conformant_in_its_image(other: Any, other_server: Any) -> None:
     shown = other.project.make("conformance", f"URL={other_server.url}").stdout
-    assert "rows of the newest test set" in shown
+    assert ", 0 failed" in shown
 
 
 def test_it_stops_when_told(other_server: Any) -> None:
@@ -124,7 +124,7 @@ def test_a_push_to_nowhere_says_so(other: Any) -> None:
 
 
 def test_compile_warns_of_an_image_of_other_code(other: Any) -> None:
-    step = other.project.path / "src" / "other" / "steps" / "train.py"
+    step = other.project.path / "src" / "other" / "train.py"
     code = step.read_text()
     try:
         step.write_text(code + "\n# A change.\n")
@@ -148,7 +148,7 @@ def build_server(
 ) -> tuple[str, str]:
     """The server's image of a clone: its reference, and what its build said."""
     script = (
-        "import sys; from other import settings; from other.targets import images;"
+        "import sys; from blueprint import settings; from blueprint.targets import images;"
         "images.build(settings.load(), sys.argv[1:], ['serving'])"
     )
     python = other.project.path / ".venv" / "bin" / "python"
@@ -272,7 +272,7 @@ def test_a_run_reaches_the_stack_s_registry_and_server(other: Any, stack: dict[s
     assert champion(other.project) == before  # this laptop's own is another
     _wait(f"{server}/readyz")
     row = other.make("predict", f"PORT={stack['MLOPS_SERVING__PORT']}", variables=stack)
-    assert "version 1 says" in row
+    assert "version 1, " in row
 
 
 def test_its_data_survive_a_restart(other: Any, stack: dict[str, str]) -> None:

@@ -18,11 +18,11 @@ RESULT = Path(__file__).with_name("RESULT.md")
 CONFIG = """\
 [mutmut]
 source_paths=src/
-only_mutate=src/digit_recognition/gate.py
+only_mutate=src/blueprint/gate.py
 timeout_constant=60
 pytest_add_cli_args=--noconftest
-pytest_add_cli_args_test_selection=tests/test_gate.py
-    tests/test_gate_properties.py
+pytest_add_cli_args_test_selection=tests/blueprint/test_gate.py
+    tests/blueprint/test_gate_properties.py
 """
 
 
@@ -31,7 +31,7 @@ def main(folder: Path) -> int:
         (folder / name).mkdir()
     rendering.isolate_git_and_copier(folder / "home")
     template = rendering.snapshot(folder / "template")
-    project = rendering.render(template, folder / "project")
+    project = rendering.render(template, folder / "project", plumbing_tests=True)
     (project / "setup.cfg").write_text(CONFIG)
     mutmut(project, "run", *sys.argv[1:])
     counts, survivors = count(project), list(survivors_of(project))

@@ -127,7 +127,7 @@ def test_the_default_licence_texts_are_whole(renderings: Renderings) -> None:
 
 def test_the_tree_in_the_readme_is_up_to_date(template: Path, tmp_path: Path) -> None:
     project = render(template, tmp_path / "digit-recognition")
-    assert readme.README.read_text() == readme.page(project), "write it anew with `make docs`"
+    assert readme.README.read_text() == readme.page(project), "write it again with `make docs`"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_make_hands_on_the_environment_that_was_typed(
     show = "show: ; @echo $$MLOPS_ENV"
     done = subprocess.run(
         ["make", "--eval", show, "show", *arguments],
-        cwd=renderings(),
+        cwd=renderings(platform="kubeflow"),
         env=environment() | variables,
         capture_output=True,
         text=True,

@@ -26,7 +26,7 @@ from tools import matrix, names
 MORE = {"PYTHONPATH": "src"}
 BINARY = (".png", ".gif", ".ico", ".parquet", ".onnx")
 # The compiled pipelines: they hold KFP's braces and Python.
-GOLDEN = ("tests/pipelines/training.yaml", "tests/pipelines/batch_prediction.yaml")
+GOLDEN = ("/pipelines/training.yaml", "/pipelines/batch_prediction.yaml", "tests/graph.txt")
 CODE = re.compile(r"^```python\n.*?^```$", re.DOTALL | re.MULTILINE)
 PLACEHOLDERS = re.compile(r"\bNone\b|\bUndefined\b")
 HOLDS_TEXTS = (".copier-answers.yml", "README.md", "LICENSE", "pyproject.toml")
@@ -99,8 +99,8 @@ def test_nothing_of_the_template_is_left(
     record_property("row", row)  # for the summary of what was covered
     for name, text in texts(project).items():
         assert not re.search(r"\{[{%]|[%}]\}|\.jinja", name), name
-        if name.endswith("/report/page.html"):
-            continue  # the project's own Jinja template
+        if name.startswith("src/blueprint/") and not name.endswith(".py"):
+            continue  # the project's own Jinja templates
         own = re.sub(r"(?s)\$\{\{.*?\}\}", "", text) if name.startswith(".github/") else text
         if row == matrix.HARD_TEXT and name in HOLDS_TEXTS:
             continue  # braces that were answered
@@ -109,7 +109,8 @@ def test_nothing_of_the_template_is_left(
                 continue  # an f-string writes a brace as two, a share as {x:.1%}; KFP {{$.inputs}}
             assert leftover not in own, f"{name}: {leftover}"
         if not name.startswith(NAMES_COPIER) and not name.endswith("/upgrade.py"):
-            assert "copier" not in text.lower(), f"{name} names Copier"
+            own = text.replace('  "copier.*",\n', "")  # mypy is told that it has no types here
+            assert "copier" not in own.lower(), f"{name} names Copier"
         if not name.endswith((".py", ".txt", *GOLDEN)):
             prose = CODE.sub("", text)
             assert not PLACEHOLDERS.search(prose), f"{name}: {PLACEHOLDERS.search(prose)}"
@@ -150,7 +151,8 @@ def test_the_metadata_says_what_was_answered(row: dict[str, Any], project: Path)
     assert metadata["authors"] == [
         {"name": answers["author_name"], "email": answers["author_email"]}
     ]
-    assert row.items() <= answers.items()
+    asked = {key: value for key, value in row.items() if key in answers or value != "none"}
+    assert asked.items() <= answers.items()
     derived = {key for key, question in questions.load().items() if not question.asked}
     assert not derived & answers.keys()
 

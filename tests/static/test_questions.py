@@ -2,6 +2,7 @@
 
 import itertools
 import keyword
+import re
 import sys
 from pathlib import Path
 
@@ -32,8 +33,27 @@ def test_an_asked_question_is_whole(question: questions.Question) -> None:
     if question.choices:
         assert len(question.choices) > 1, "a question with one choice is not a question"
         assert question.body["default"] == next(iter(question.choices.values())), "default first"
-    else:
+    elif question.body["type"] != "bool":
         assert "validator" in question.body, "free text needs a validator"
+
+
+@pytest.mark.parametrize("question", ASKED, ids=lambda q: q.key)
+def test_a_question_fits_a_terminal(question: questions.Question) -> None:
+    """Copier cuts what does not fit 80 columns, its own signs included."""
+    for line in question.body["help"].strip().splitlines():
+        assert len(line) <= 77, line
+    for title, value in question.choices.items():
+        choices = question.body.get("choices")  # none where it is a yes or no
+        choice = choices[title] if isinstance(choices, dict) else value
+        reason = choice.get("validator", "") if isinstance(choice, dict) else ""
+        why = re.sub(r"{%.*?%}", "", reason, flags=re.DOTALL).strip()
+        shown = f"    - {title} ({why})" if why else f"    {title}"
+        assert len(shown) <= 78, f"{value}: {shown}"
+
+
+def test_few_are_asked_for_a_laptop() -> None:
+    asked = [question for question in ASKED if question.body.get("when", True) is True]
+    assert len(asked) <= 15
 
 
 def test_a_derived_value_is_used() -> None:
@@ -50,10 +70,9 @@ def test_a_derived_value_is_used() -> None:
 
 
 def test_reserved_names_hold_what_python_uses() -> None:
-    reserved = set(QUESTIONS["reserved_names"].body["default"].split())
-    taken = {name for name in sys.stdlib_module_names if name[0].islower()} | set(keyword.kwlist)
-    missing = {name for name in taken if name.islower() and not name.startswith("_")} - reserved
-    assert not missing
+    reserved = set(QUESTIONS["reserved_names"].body["default"].split("'")[1].split())
+    assert not names.normalized([*sys.stdlib_module_names, *keyword.kwlist]) - reserved
+    assert "blueprint" in reserved
     assert not reserved & names.known()
 
 
@@ -105,15 +124,17 @@ def test_the_harness_refuses_a_wrong_answer(answers: dict[str, str]) -> None:
 
 
 def test_the_reference_page_is_up_to_date() -> None:
-    assert reference.PAGE.read_text() == reference.page(), "write it anew with `make docs`"
+    assert reference.PAGE.read_text() == reference.page(), "write it again with `make docs`"
 
 
 def test_cookiecutter_asks_what_copier_asks() -> None:
-    assert cookiecutter.FILE.read_text() == cookiecutter.content(), "write it anew with `make docs`"
+    assert cookiecutter.FILE.read_text() == cookiecutter.content(), (
+        "write it again with `make docs`"
+    )
 
 
 def test_the_coverage_page_is_up_to_date() -> None:
-    assert matrix.PAGE.read_text() == matrix.page(), "write it anew with `make docs`"
+    assert matrix.PAGE.read_text() == matrix.page(), "write it again with `make docs`"
 
 
 @pytest.mark.parametrize("strength", [2, 3])

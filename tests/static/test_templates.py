@@ -13,7 +13,9 @@ TEMPLATE = Path("template")
 BUDGET = {"template/pyproject.toml.jinja": 12, "template/config/base.yaml.jinja": 12}
 SOURCES = [path for path in tracked_files() if path.is_relative_to(TEMPLATE)]
 INDEXES = [path for path in SOURCES if path.suffix == ".jinja"]
-PAGES = [path for path in SOURCES if path.name == "page.html"]  # the project's own Jinja
+# The project's own Jinja: the report's page and the texts beside it.
+BLUEPRINT = TEMPLATE / "src" / "blueprint"
+PAGES = [p for p in SOURCES if p.is_relative_to(BLUEPRINT) and re.search(r"\.(html|md)\b", p.name)]
 PLAIN_PYTHON = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name)
 
 

@@ -16,7 +16,7 @@ class Way:
     values: tuple[Any, ...]
 
     def __str__(self) -> str:
-        return f"{self.axis}-{'-'.join(self.values)}"
+        return "-".join(str(each) for each in (self.axis, *self.values))
 
 
 def ways() -> list[Way]:

@@ -16,9 +16,11 @@ from support.rendering import files
 # Every release has the same lines around this one: an edit beside a change would be a conflict.
 UV_RULE = ".tools/bin/uv:\n"
 MY_TARGET = ".PHONY: mine\nmine: ## my own target\n\t@echo mine\n\n"
-MY_FUNCTION = '\n\ndef mine() -> str:\n    """My own."""\n    return "mine"\n'
+MY_NOTICE = "Mine.\n"
 MY_LINE = "/my-data/\n"
-DELETED = ("docs/architecture.md", "tests/test_drawing.py", ".pre-commit-config.yaml")
+NOTEBOOK = Path("notebooks/explore.py")
+OWN = ("data.py", "train.py", "my_features.py")
+DELETED = ("docs/architecture.md", ".pre-commit-config.yaml")
 
 
 def answers(project: Path) -> dict[str, Any]:
@@ -32,8 +34,24 @@ def package(project: Path) -> Path:
 
 
 def steps(project: Path) -> list[Path]:
-    """The owners' own files: the steps and their tests, whoever wrote them."""
-    return [path for path in files(project) if "steps" in path.parts]
+    """The owners' own files: data, training and their tests, whoever wrote them; before 0.5.0 all
+    in folders called steps."""
+    home = package(project)
+    own = {home / name for name in OWN} | {Path("tests") / f"test_{name}" for name in OWN}
+    return [path for path in files(project) if "steps" in path.parts or path in own]
+
+
+def moved(path: Path) -> Path:
+    """Where an owner's file of before 0.5.0 is now."""
+    return Path(*(part for part in path.parts if part != "steps"))
+
+
+def imports_moved(text: str, name: str) -> str:
+    """The text of an owner's file, with its imports as of 0.5.0."""
+    for module in ("data", "settings", "notebook"):
+        text = text.replace(f"from ..{module} import", f"from blueprint.{module} import")
+        text = re.sub(rf"from {name}\.{module}\b", f"from blueprint.{module}", text)
+    return text.replace(f"from {name}.steps.", f"from {name}.")
 
 
 def contents(project: Path) -> dict[Path, str]:
@@ -56,17 +74,17 @@ def leave_it(project: Path) -> Expected:
 
 def edit_steps(project: Path) -> Expected:
     """A model of their own, and a file beside it."""
-    train = project / package(project) / "steps" / "train.py"
+    train = next(project / path for path in steps(project) if path.name == "train.py")
     train.write_text(train.read_text().replace("seed: int = 1", "seed: int = 2") + "\n\n# Mine.\n")
-    (train.parent / "features.py").write_text('"""My own features."""\n')
+    (train.parent / "my_features.py").write_text('"""My own features."""\n')
     return {}
 
 
 def edit_plumbing(project: Path) -> Expected:
-    """A make target, a function, an ignored folder, another port."""
+    """A make target, a notice, an ignored folder, another port."""
     edits: Expected = {
         Path("Makefile"): lambda text: text.replace(UV_RULE, MY_TARGET + UV_RULE),
-        package(project) / "drawing.py": lambda text: text + MY_FUNCTION,
+        Path("LICENSE"): lambda text: text + MY_NOTICE,
         Path(".gitignore"): lambda text: MY_LINE + text,
         Path("config/base.yaml"): lambda text: text.replace("port: 8080", "port: 9090"),
     }
@@ -121,10 +139,10 @@ def assert_fresh_but(project: Path, fresh: Path, expected: Expected) -> None:
 
 
 def assert_steps_fit(project: Path) -> None:
-    """The owners' steps, as old as they are, find what they ask the plumbing for, and the plumbing
+    """The owners' files, as old as they are, find what they ask the plumbing for, and the plumbing
     asks nothing of them that they have not: read from the source, nothing is installed."""
     source = project / package(project)
-    train = ast.parse((source / "steps" / "train.py").read_text())
+    train = ast.parse((source / "train.py").read_text())
     [function] = [
         node
         for node in train.body
@@ -135,7 +153,9 @@ def assert_steps_fit(project: Path) -> None:
     assert configured.keys() <= known, "config/base.yaml names what the owners' train_model lacks"
     for path in (project / p for p in steps(project) if p.suffix == ".py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(source.name):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+                (source.name, "blueprint")
+            ):
                 home = project / "src" / Path(*node.module.split("."))  # type: ignore[union-attr]
                 module = home / "__init__.py" if home.is_dir() else home.with_suffix(".py")
                 for alias in node.names:
@@ -143,12 +163,11 @@ def assert_steps_fit(project: Path) -> None:
                         rf"\b{alias.name}\b", module.read_text()
                     ), f"{path.name}: {node.module}.{alias.name}"
     shared = (project / "tests" / "conftest.py").read_text()
-    for path in (project / "tests" / "steps").glob("test_*.py"):
+    for path in (project / "tests").glob("test_*.py"):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 for argument in node.args.args:
                     own = f"def {argument.arg}(" in path.read_text()
-                    builtin = argument.arg in ("tmp_path", "monkeypatch", "capsys")
-                    assert own or builtin or f"def {argument.arg}(" in shared, (
-                        f"{path.name}: no fixture {argument.arg}"
-                    )
+                    builtin = argument.arg in ("tmp_path", "monkeypatch", "capsys", "request")
+                    given = re.search(rf"^(def {argument.arg}\(|{argument.arg} = )", shared, re.M)
+                    assert own or builtin or given, f"{path.name}: no fixture {argument.arg}"

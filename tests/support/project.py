@@ -90,6 +90,16 @@ class Project:
             raise AssertionError(f"{command}\n{done.stdout}{done.stderr}")
         return done
 
+    def run_python(self, *arguments: str) -> str:
+        """Run the project's own Python in its folder; return what it prints."""
+        python = self.path / ".venv" / "bin" / "python"
+        command = [str(python), *arguments]
+        done = subprocess.run(
+            command, cwd=self.path, env=environment(), capture_output=True, text=True, timeout=600
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def make_in_a_terminal(self, *arguments: str, typed: bytes = b"", timeout: float = 600) -> str:
         """Run `make ARGUMENTS` as a person does, on a terminal; return what it showed."""
         main, terminal = pty.openpty()

@@ -20,7 +20,8 @@ FOLDER = ROOT / "questions"
 
 @dataclass(frozen=True)
 class Question:
-    """One question as its file states it; `choices` maps what is shown to what is stored."""
+    """One question as its file states it; `choices` maps what is shown to what is stored, the
+    default first where it is a yes or no."""
 
     key: str
     file: str
@@ -32,6 +33,9 @@ class Question:
 
     @property
     def choices(self) -> dict[str, Any]:
+        if self.yes_or_no:
+            default = bool(self.body["default"])
+            return {"yes" if value else "no": value for value in (default, not default)}
         found = self.body.get("choices") or {}
         if not isinstance(found, dict):
             return {str(value): value for value in found}
@@ -40,17 +44,31 @@ class Question:
             for label, value in found.items()
         }
 
+    @property
+    def yes_or_no(self) -> bool:
+        return self.asked and self.body["type"] == "bool"
+
+    @property
+    def when(self) -> str:
+        """The condition on which it is asked; "" where it always is."""
+        return str(self.body["when"]) if self.asked and "when" in self.body else ""
+
     def refusal(self, answers: dict[str, Any]) -> str:
         """Why the answer to this question does not go with the others; "" when it does."""
+        if self.when and answers.get(self.key, self.body["default"]) != self.body["default"]:
+            known = default_answers(**{**answers, self.key: self.body["default"]})
+            if Environment().from_string(self.when).render(known) != "True":
+                return "not asked"
         for choice in (self.body.get("choices") or {}).values() if self.conditional else ():
             if isinstance(choice, dict) and choice["value"] == answers.get(self.key):
                 return Environment().from_string(choice["validator"]).render(answers)
         return ""
 
-    def validators(self) -> list[str]:
-        """The conditions of its conditional choices."""
+    def conditions(self) -> list[str]:
+        """The conditions of its conditional choices, and the one on which it is asked."""
         choices = self.body.get("choices") if self.conditional else None
-        return [c["validator"] for c in (choices or {}).values() if isinstance(c, dict)]
+        found = [c["validator"] for c in (choices or {}).values() if isinstance(c, dict)]
+        return [*found, self.when] if self.when else found
 
     def reasons(self) -> dict[Any, str]:
         """The choices that do not go with every other answer, each with the reason it gives."""
@@ -115,6 +133,8 @@ def check_answers(answers: dict[str, Any]) -> None:
         if key not in questions:
             raise ValueError(f"{key}: not one of the questions {', '.join(questions)}")
         choices = list(questions[key].choices.values())
+        if questions[key].yes_or_no:
+            choices += ["true", "false"]  # as a command line says it
         if choices and value not in choices:
             raise ValueError(f"{key}: {value!r} is not one of {choices}")
 
@@ -124,11 +144,21 @@ def _matches() -> list[dict[str, Any]]:
     """Every allowed combination of the answers that decide whether others are allowed."""
     values, deciding = axes(), set()
     for question in load().values():
-        for choice in question.validators():
-            deciding |= {question.key, *find_undeclared_variables(Environment().parse(choice))}
+        for condition in question.conditions():
+            deciding |= {question.key, *variables(condition)}
     keys = [key for key in values if key in deciding]
     rows = (dict(zip(keys, row, strict=True)) for row in product(*(values[k] for k in keys)))
     return [row for row in rows if not any(q.refusal(row) for q in load().values())]
+
+
+def variables(condition: str) -> set[str]:
+    """The answers that a condition depends on, also by way of derived values."""
+    found: set[str] = set()
+    for name in find_undeclared_variables(Environment().parse(condition)):
+        derived = load().get(name)
+        default = derived.body["default"] if derived and not derived.asked else ""
+        found |= {name} | (variables(default) if isinstance(default, str) else set())
+    return found
 
 
 def allowed(answers: dict[str, Any]) -> bool:

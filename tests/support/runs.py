@@ -14,9 +14,6 @@ from pathlib import Path
 from support.project import Project, Server
 
 STEPS = ["load_data", "train_model", "evaluate_model", "register_model", "deploy_model"]
-# What depends on the framework and the task; the default project runs all of its tests, and what
-# the whole pipeline does with other answers is seen where such a project runs it.
-OWN_TESTS = "tests/steps tests/export tests/test_training.py"
 
 
 def pointer(project: Project, name: str = "*") -> Path | None:
@@ -45,6 +42,11 @@ def lines_of(output: str) -> dict[str, str]:
         if match := re.search(r"\b(" + "|".join(STEPS) + r")\b", line):
             found[match[1]] = line
     return found
+
+
+def flat(output: str) -> str:
+    """An output without the breaks and indents of its lines, which are wrapped."""
+    return " ".join(output.split())
 
 
 def post(server: Server, name: str, body: object, timeout: float = 20) -> tuple[int, str, str]:

@@ -107,6 +107,6 @@ def test_it_runs(repository: Path, template: Path) -> None:
     project = Project(repository)
     project.make("setup")
     assert "trained" in project.make("ours").stdout
-    project.make("test", "ARGS=tests/test_thing.py tests/steps tests/test_settings.py")
+    project.make("test", "ARGS=tests/test_thing.py tests/test_data.py tests/test_train.py")
     project.make("lint")
     assert "accepted" in project.make("run").stdout

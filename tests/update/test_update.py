@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import rendering
+from support import owners, rendering
 from support.rendering import TAG, commit, files, git
 
 NEXT = "v0.2.0"
 LINE = "# A line that the next release of the template adds.\n"
 PACKAGE = Path("src/digit_recognition")
-STEP = PACKAGE / "steps" / "train.py"
+STEP = PACKAGE / "train.py"
 
 
 @pytest.fixture
@@ -91,31 +91,30 @@ def test_an_untouched_project_becomes_a_fresh_one(
     assert_equal_but(project, rendering.render(template, tmp_path / "fresh", ref=NEXT))
 
 
-def test_the_steps_are_the_users(project: Path, template: Path, tmp_path: Path) -> None:
+def test_the_owners_code_is_theirs(project: Path, template: Path) -> None:
     def change(folder: Path) -> None:
         edit_makefile(folder)
-        for steps in (folder / "src/{{package_name}}/steps", folder / "tests/steps"):
-            for path in steps.iterdir():
+        for path in [*(folder / "src/{{package_name}}").iterdir(), *(folder / "tests").iterdir()]:
+            if path.is_file():
                 prepend(path, LINE)
-            (steps / "brand_new.py").write_text(LINE)
 
     mine = '"""My own model."""\n'
     (project / STEP).write_text(mine)
-    own = project / PACKAGE / "steps" / "features.py"
+    own = project / PACKAGE / "my_features.py"
     own.write_text('"""My own features."""\n')
     commit(project, "My steps")
     release(template, change)
     rendering.update(project)
     assert (project / STEP).read_text() == mine
     assert own.exists()
-    for folder in (PACKAGE / "steps", Path("tests/steps")):
-        assert not (project / folder / "brand_new.py").exists()
-        assert not [p for p in (project / folder).iterdir() if LINE in p.read_text()]
-    assert (project / "Makefile").read_text().startswith(LINE)
+    for path in owners.steps(project):
+        assert LINE not in (project / path).read_text()
+    for path in (PACKAGE / "pipeline.py", Path("tests/conftest.py"), Path("Makefile")):
+        assert (project / path).read_text().startswith(LINE), path
 
 
-def test_a_deleted_step_stays_deleted(project: Path, template: Path) -> None:
-    test = Path("tests/steps/test_train.py")
+def test_what_owners_delete_stays_deleted(project: Path, template: Path) -> None:
+    test = Path("tests/test_train.py")
     for path in (STEP, test):
         (project / path).unlink()
     commit(project, "I train elsewhere")

@@ -12,18 +12,18 @@ mkdir "$state/versions"
 served=''
 server=''
 
-# Write the pointer's version and hash to $state/found, if they are other ones and the files are whole.
+# Write the pointer's version and hash to $state/found, if they are other ones and the files are complete.
 look() {
   if [ ! -f "$pointer" ]; then return 0; fi
-  # shellcheck disable=SC2046 # two words, or what is refused
+  # shellcheck disable=SC2046 # two words, or what is rejected
   set -- $(sed -n 's/.*"version": *"\([0-9]*\)", *"sha256": *"\([0-9a-f]*\)".*/\1 \2/p' "$pointer")
-  if [ $# != 2 ]; then refuse "$pointer: expected a version and a sha256"; return 0; fi
+  if [ $# != 2 ]; then reject "$pointer: expected a version and a sha256"; return 0; fi
   if [ "$1 $2" = "$served" ]; then return 0; fi
   folder=$models/$name/$1-$(printf %.12s "$2")
   if [ "$(digest "$folder")" != "$2" ]; then
-    refuse "$folder: is damaged (its SHA-256 differs): \`make promote VERSION=$1\` writes it anew"
+    reject "$folder: is damaged (its SHA-256 differs): \`make promote VERSION=$1\` writes it again"
   elif [ ! -e "$folder/saved_model/1/saved_model.pb" ]; then
-    refuse "$folder: has no SavedModel: \`make run\` makes one that has"
+    reject "$folder: has no SavedModel: \`make run\` makes one that has"
   else
     echo "$1 $2 $folder" >"$state/found"
   fi
@@ -35,10 +35,10 @@ digest() {
     tr '\n' '\0' | xargs -0 -r sha256sum | sha256sum | cut -d' ' -f1) 2>/dev/null
 }
 
-refuse() { # once for each reason, and not at once again
-  if [ "$1" != "$(cat "$state/refused" 2>/dev/null)" ]; then
-    echo "refused: $1" >&2
-    echo "$1" >"$state/refused"
+reject() { # once for each reason, and not at once again
+  if [ "$1" != "$(cat "$state/rejected" 2>/dev/null)" ]; then
+    echo "rejected: $1" >&2
+    echo "$1" >"$state/rejected"
   fi
   sleep 2
 }
@@ -48,7 +48,7 @@ follow() {
   wait $! || true
   if [ ! -e "$state/found" ]; then return 0; fi
   read -r version sha256 folder <"$state/found"
-  rm -f "$state/found" "$state/refused"
+  rm -f "$state/found" "$state/rejected"
   if [ "$version" = "${served% *}" ]; then
     end_server # it knows versions by their numbers alone, and this is another model
   fi

@@ -1,4 +1,4 @@
-"""Stores with the tiny models of a project's tests, and 64 rows with what they answer.
+"""Stores with the tiny models of the plumbing's tests, and 64 rows with what they answer.
 
 Run by the project's Python: write_models.py FOLDER NAME
 """
@@ -8,13 +8,12 @@ import json
 import sys
 from pathlib import Path
 
-project = Path.cwd()
-sys.path.insert(0, str(project / "tests"))
+template = Path(__file__).parents[3] / "template"
+sys.path.append(str(template / "tests" / "{% if plumbing_tests %}blueprint{% endif %}"))
 tiny = importlib.import_module("serving.tiny_models")
-[package] = (path.parent.name for path in (project / "src").glob("*/model.py"))
-model = importlib.import_module(f"{package}.model")
-data = importlib.import_module(f"{package}.data")
-store = importlib.import_module(f"{package}.store")
+model = importlib.import_module("blueprint.model")
+data = importlib.import_module("blueprint.data")
+store = importlib.import_module("blueprint.registry.store")
 
 folder = Path(sys.argv[1])
 for kind, directory, rows in [

@@ -1,0 +1,1 @@
+"""`make columns`: `data.columns` for a source, proposed from its rows."""

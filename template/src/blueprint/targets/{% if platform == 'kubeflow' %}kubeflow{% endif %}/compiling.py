@@ -1,0 +1,51 @@
+"""`make compile`: each pipeline to a file that Kubeflow Pipelines takes."""
+
+import sys
+from pathlib import Path
+
+from ... import pipelines
+from ...errors import UserError
+from ...settings import Settings
+from .. import graph, images
+from ..facts import fingerprint
+
+
+def compile_all(settings: Settings, folder: Path = Path("build")) -> list[Path]:
+    """Write every pipeline of the project to `folder`, for the image that was pushed or built."""
+    image = pipeline_image(settings)
+    paths = {entry: folder / f"{entry.replace('-', '_')}.yaml" for entry in pipelines.names()}
+    for entry, path in paths.items():
+        compile_pipeline(settings, path, image, entry)
+    return list(paths.values())
+
+
+def pipeline_image(settings: Settings) -> str:
+    """The image that a compiled pipeline names: the configured one, or what was pushed or built,
+    or else what `make images` would build."""
+    if settings.pipeline.image:
+        return str(settings.pipeline.image)
+    if image := images.recorded().get("pipeline"):
+        if image.code != fingerprint():
+            old = f"{image.reference} is of other code than the project's: `make images` again"
+            print(f"warning: {old}", file=sys.stderr)
+        return image.pushed or image.reference
+    try:
+        version = images.tag()
+    except UserError:  # there is no commit
+        version = "unbuilt"
+    return f"{settings.images.name('pipeline')}:{version}"
+
+
+def compile_pipeline(settings: Settings, path: Path, image: str, entry: str = "training") -> None:
+    """Write a pipeline, its steps to run in `image`, what the configuration has as its defaults.
+
+    A source that can change is read in every run.
+    """
+    from kfp import compiler
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    compiler.Compiler().compile(
+        graph.configure(settings, image, entry, reread=True).pipeline,
+        str(path),
+        pipeline_parameters=graph.parameters(settings, entry),
+    )

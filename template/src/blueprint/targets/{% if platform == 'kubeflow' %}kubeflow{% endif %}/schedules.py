@@ -1,0 +1,84 @@
+"""`make schedule`: the pipeline again and again, as a recurring run on the cluster."""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from ...settings import Settings
+from .client import Client, connect, errors, named
+from .cron import Cron
+from .submission import arguments, experiment_name, upload
+
+
+def schedule(settings: Settings, text: str) -> None:
+    """Have the pipeline, as it is now, run at the times of a cron expression; print the next three.
+
+    The project has one schedule in an experiment: a new one takes the place of the old one.
+    """
+    cron = Cron.parse(text)
+    uploaded = upload(settings)
+    client, kubeflow = uploaded.client, uploaded.client.kubeflow
+    snapshot = "" if settings.data.fixed else "scheduled"
+    wanted = {
+        "pipeline_id": uploaded.pipeline_id,
+        "version_id": uploaded.version_id,
+        "params": arguments(settings, snapshot),
+        "pipeline_root": kubeflow.pipeline_root,
+        "service_account": kubeflow.service_account,
+    }
+    with errors(kubeflow):
+        old = find(client, settings.registry.name, uploaded.experiment_id)
+        mark = _mark(cron, wanted)
+        same = [each for each in old if each.description == mark and each.mode == "ENABLE"]
+        if not same:
+            # The API changes none: the new one comes first, so that there is always one.
+            client.create_recurring_run(
+                uploaded.experiment_id,
+                settings.registry.name,
+                description=mark,
+                cron_expression=cron.kubeflow(),
+                no_catchup=True,
+                **wanted,
+            )
+        for each in old:
+            if each not in same[:1]:
+                client.delete_recurring_run(each.recurring_run_id)
+    done = "unchanged" if same else "replaced" if old else "new"
+    print(f"schedule {text!r} ({done}), the next times (UTC):")
+    for time in cron.next(datetime.now(UTC).replace(tzinfo=None), 3):
+        print(f"         {time:%A %Y-%m-%d %H:%M}")
+
+
+def unschedule(settings: Settings) -> None:
+    """Delete the schedule, where there is one."""
+    client = connect(settings)
+    kubeflow = client.kubeflow
+    name = settings.registry.name
+    with errors(kubeflow):
+        experiment = find_experiment(client, experiment_name(settings))
+        old = find(client, name, experiment) if experiment else []
+        for each in old:
+            client.delete_recurring_run(each.recurring_run_id)
+    print(f"{name} is no longer scheduled" if old else "nothing was scheduled")
+
+
+def find(client: Client, name: str, experiment: str) -> list[Any]:
+    """The recurring runs of that name in an experiment."""
+    listed = client.list_recurring_runs(
+        experiment_id=experiment, filter=named(name), page_size=100
+    ).recurring_runs
+    return list(listed or [])
+
+
+def find_experiment(client: Client, name: str) -> str | None:
+    """The experiment's id, None where there is none."""
+    found = client.list_experiments(filter=named(name)).experiments
+    return str(found[0].experiment_id) if found else None
+
+
+def _mark(cron: Cron, wanted: dict[str, Any]) -> str:
+    """What tells whether the same is wanted: the API fills in what is not, such as the service
+    account, and gives back empty fields in its own way, but leaves a description alone."""
+    text = json.dumps([cron.kubeflow(), wanted], sort_keys=True)
+    return f"by `make schedule` ({hashlib.sha256(text.encode()).hexdigest()[:12]})"

@@ -1,0 +1,1 @@
+"""Bulk scoring: rows of any number from files to files, with the predictions of one model."""

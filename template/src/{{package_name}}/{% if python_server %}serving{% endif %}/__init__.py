@@ -1,1 +1,0 @@
-"""The HTTP border: the deployed model behind the V1 inference protocol."""

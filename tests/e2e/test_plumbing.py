@@ -1,0 +1,34 @@
+"""The tests of the plumbing, which come along where `plumbing_tests` is answered: all of them in
+the default project, and what that has not where it is (test_models.py has the other frameworks').
+"""
+
+import pytest
+
+from support import plumbing
+from support.project import Project
+from support.rendering import Renderings
+
+OTHERS = ("tf_project", "other_project")
+EVERYWHERE = (*OTHERS, "plumbed_project", "torch_project", "table_project", "number_project")
+
+
+def test_all_of_them_pass_in_the_default_project(plumbed_project: Project) -> None:
+    plumbed_project.make("lint")
+    plumbed_project.make("test", "ARGS=-q tests/blueprint", timeout=1800)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_those_of_other_answers_pass_there(
+    name: str, renderings: Renderings, request: pytest.FixtureRequest
+) -> None:
+    project: Project = request.getfixturevalue(name)
+    known = plumbing.collected(project, renderings(plumbing_tests=True))
+    if files := plumbing.collected(project) - known:
+        project.make("test", f"ARGS=-q {' '.join(sorted(files))}", timeout=900)
+
+
+def test_each_of_them_is_collected_somewhere(request: pytest.FixtureRequest) -> None:
+    """A file that imports what no project has is never run, and nobody would see it."""
+    projects: list[Project] = [request.getfixturevalue(name) for name in EVERYWHERE]
+    found = {file for project in projects for file in plumbing.collected(project)}
+    assert plumbing.every(projects[0].path) <= found
