@@ -1,8 +1,7 @@
 """`make batch`: rows in files to files, with the model in service or a registered version."""
 
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from ..model import Model, ModelError
 from ..registry import store
 from ..settings import Settings
+from .progress import Ticker
 from .scoring import BatchError, Summary, score
 from .settings import scoring
 
@@ -64,15 +64,3 @@ def _progress() -> Iterator:
     with Progress(*columns, console=Console(), transient=True) as bar:
         task = bar.add_task("score")
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-class Ticker:
-    """Says how many rows are done, at most every few seconds: for logs, where no bar can move."""
-
-    def __init__(self, say: Callable[[str], None], seconds: float = 5) -> None:
-        self._say, self._seconds, self._last = say, seconds, time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        if time.monotonic() - self._last >= self._seconds:
-            self._last = time.monotonic()
-            self._say(f"{done:,} of {total:,} rows ({done / max(1, total):.0%})")

@@ -11,6 +11,7 @@ import pytest
 from kfp import local
 
 from blueprint.batch import target as batch
+from blueprint.batch.progress import Ticker
 from blueprint.errors import UserError
 from blueprint.model import Model
 from blueprint.registry import store
@@ -107,8 +108,8 @@ def test_the_command_takes_paths_with_spaces_and_shows_a_bar(settings):
 
 def test_a_log_gets_a_line_at_intervals():
     said = []
-    batch.Ticker(said.append, seconds=60)(500, 2_000)
-    batch.Ticker(said.append, seconds=0)(1_000, 2_000)
+    Ticker(said.append, seconds=60)(500, 2_000)
+    Ticker(said.append, seconds=0)(1_000, 2_000)
 
     assert said == ["1,000 of 2,000 rows (50%)"]
 
