@@ -40,6 +40,7 @@ QUICK = {
     ("0.3.0", 4, "leave_it"),
     ("0.3.0", 5, "everything"),
     ("0.4.0", 6, "edit_steps"),
+    ("0.4.1", 0, "everything"),
     (releases.load()[-1].version, 6, "everything"),
 }
 CASES = [
