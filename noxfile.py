@@ -104,6 +104,18 @@ def images(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def cluster(session: nox.Session) -> None:
+    """A project on the cluster that KUBECONFIG names; skipped, with the reason, without one."""
+    pytest(session, "tests/cluster")
+
+
+@nox.session(python=PYTHON)
+def manifests(session: nox.Session) -> None:
+    """What deploy/ builds: for every combination, by the schemas of four releases, by checkov."""
+    pytest(session, "tests/manifests")
+
+
+@nox.session(python=PYTHON)
 def demo(session: nox.Session) -> None:
     """Scaffold a project, train it, serve it, ask it: with times; `-- --keep build` leaves it."""
     install(session, "demo")
@@ -125,7 +137,8 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("yamllint", "--strict", "copier.yml", "questions", "mkdocs.yml", ".github")
-    session.run("shellcheck", ".ci/run", "tests/images/standins/postgres.sh")
+    scripts = (".ci/run", "tests/cluster/kind.sh", "tests/images/standins/postgres.sh")
+    session.run("shellcheck", *scripts)
     session.run("zizmor", "--offline", "--quiet", ".github/workflows")
 
 

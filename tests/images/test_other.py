@@ -44,33 +44,6 @@ def test_it_stops_when_told(other_server: Any) -> None:
 # A registry
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry on this machine, host and port."""
-    program = shutil.which("docker-registry") or shutil.which("registry")
-    if not program:
-        engine.lacking("there is no registry to push to", "apt-get install docker-registry")
-    folder = tmp_path_factory.mktemp("registry")
-    address = f"127.0.0.1:{free_port()}"
-    settings = {
-        "version": "0.1",
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {"addr": address},
-    }
-    (folder / "config.yml").write_text(json.dumps(settings))
-    with (folder / "log").open("w") as log:
-        command = [str(program), "serve", str(folder / "config.yml")]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        end = time.monotonic() + 20
-        while get(f"http://{address}/v2/")[0] != 200 and time.monotonic() < end:
-            time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
 def test_gitlabs_job_pushes_the_images_and_publishes_the_pipelines(
     other: Any, registry: str, pytestconfig: pytest.Config, tmp_path: Path
 ) -> None:

@@ -26,7 +26,10 @@ def text(path: Path) -> str:
 
 def project_targets() -> set[str]:
     """Every target that some project has."""
-    answers = [{}, *({key: value} for key, value in make_page.deciding())]
+    answers = [
+        {},
+        *({**make_page.platform_for(*each)} | dict([each]) for each in make_page.deciding()),
+    ]
     return {
         name
         for given in answers

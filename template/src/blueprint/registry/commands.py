@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
+from .. import rooms
 from ..errors import UserError
 from ..options import Check, Force, Reason, Version
 
 app = typer.Typer()
+AFTER = "after_rollback"
 
 
 @app.command("models")
@@ -43,7 +45,12 @@ def rollback(reason: Reason = "") -> None:
     from .. import settings
     from . import promotion
 
-    print(promotion.rollback(settings.load(), reason=reason.strip()))
+    loaded = settings.load()
+    # What serves the champion elsewhere: a room says before whether it can, and then does it.
+    ready = [room.after_rollback(loaded) for room in rooms("commands") if hasattr(room, AFTER)]
+    print(promotion.rollback(loaded, reason=reason.strip()), flush=True)
+    for serve in ready:
+        serve()
 
 
 @app.command()

@@ -105,7 +105,7 @@ def current(store: str | Path, name: str) -> Deployed | None:
     except ValidationError as error:
         text = f'{path}: expected {{"version": "3", "sha256": "…"}}: {repair}'
         raise StoreError(text) from error
-    folder = _folder(path.parent, pointer.version, pointer.sha256)
+    folder = folder_of(path.parent, pointer.version, pointer.sha256)
     return Deployed(pointer.version, pointer.sha256, folder, status.st_mtime_ns)
 
 
@@ -114,19 +114,22 @@ def find(store: str | Path, name: str, version: str) -> Path | None:
     return max(_home(store, name).glob(f"{version}-*"), key=_age, default=None)
 
 
-def deploy(model: str | Path, version: str, store: str | Path, name: str) -> Deployed:
-    """Copy the exported model to the store and put it in service.
+def deploy(
+    model: str | Path, version: str, store: str | Path, name: str, *, move: bool = False
+) -> Deployed:
+    """Copy the exported model to the store, or move it, and put it in service.
 
     What the store has under this version and hash is replaced when it is damaged. The `KEEP` last
     deployed versions stay. Raises StoreError when the store cannot be written.
     """
     home, sha256 = _home(store, name), digest(Path(model))
-    deployed = Deployed(version, sha256, _folder(home, version, sha256))
+    deployed = Deployed(version, sha256, folder_of(home, version, sha256))
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as new:
             if not deployed.folder.is_dir() or digest(deployed.folder) != sha256:
-                staged = Path(shutil.copytree(model, Path(new) / "model"))
+                put = shutil.move if move else shutil.copytree
+                staged = Path(put(model, Path(new) / "model"))
                 if deployed.folder.exists():
                     deployed.folder.replace(Path(new) / "damaged")
                 staged.replace(deployed.folder)
@@ -152,7 +155,8 @@ def _home(store: str | Path, name: str) -> Path:
     return Path(store) / name
 
 
-def _folder(home: Path, version: str, sha256: str) -> Path:
+def folder_of(home: Path, version: str, sha256: str) -> Path:
+    """The folder of a version among those of its model."""
     return home / f"{version}-{sha256[:12]}"
 
 

@@ -1,0 +1,103 @@
+"""What is applied: the overlay of the environment, pinned to a version and to an image.
+
+`build/deploy/<env>/kustomization.yaml` says what the configuration adds to the overlay, and is all
+that does: `kubectl apply -k` of that folder is the same deployment.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .. import settings as configuration
+from ..errors import UserError
+from ..settings import Settings
+from ..targets import images
+from ..targets.facts import fingerprint
+from . import kubectl
+from .connection import Object
+from .pin import Pin
+from .platform import Platform
+from .settings import Deploy
+
+OVERLAYS, BUILD = Path("deploy/overlays"), Path("build/deploy")
+
+
+def build(settings: Settings, served: Platform, pin: Pin) -> str:
+    """The manifests of that version, as YAML. Raises UserError for what is missing or wrong."""
+    environment, deploy = configuration.selected(), served.cluster.deploy
+    overlay = OVERLAYS / environment
+    if not (overlay / "kustomization.yaml").exists():
+        there = sorted(path.name for path in OVERLAYS.glob("*") if path.is_dir())
+        raise UserError(f"there is no {overlay}: ENV is one of {', '.join(there)}, or add a folder")
+    objects = list(yaml.safe_load_all(kubectl.build(overlay)))
+    folder = BUILD / environment
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [str(Path("../" * len(folder.parts)) / overlay)],
+        "namespace": deploy.namespace,
+        "images": _images(settings),
+        "patches": [_pin(served, objects, overlay, pin), *_gateway(deploy, objects, overlay)],
+    }
+    text = "# Written by make deploy and make manifests.\n" + yaml.safe_dump(
+        content, sort_keys=False
+    )
+    (folder / "kustomization.yaml").write_text(text)
+    return kubectl.build(folder)
+
+
+def _images(settings: Settings) -> list[dict[str, str]]:
+    """Each image, which manifests call by its kind, by the digest that was pushed."""
+    built = images.recorded()
+    serving = built.get("serving")
+    if serving is None or not serving.pushed:
+        registry = settings.images.registry or "registry.example.com/team"
+        raise UserError(
+            "the cluster pulls the serving image from a registry: `make images`, then "
+            f"`make push REGISTRY={registry}`"
+        )
+    if serving.code != fingerprint():
+        old = f"{serving.reference} is of other code than the project's: `make images push`"
+        print(f"warning: {old}", file=sys.stderr)
+    found = []
+    for kind, image in built.items():
+        name, _, digest = image.pushed.partition("@")
+        if digest:
+            found.append({"name": kind, "newName": name, "digest": digest})
+    return found
+
+
+def _pin(served: Platform, objects: list[Object], overlay: Path, pin: Pin) -> dict[str, Any]:
+    """What pins the overlay's object to the version, as a patch of a kustomization."""
+    named = [each["metadata"]["name"] for each in objects if each["kind"] == served.kind]
+    for each in objects:
+        if (each["kind"], each["metadata"]["name"]) == (served.kind, served.name):
+            target = {"kind": served.kind, "name": served.name}
+            return {"target": target, "patch": json.dumps(served.change(each, pin))}
+    there = f"it has {', '.join(named)}: name it in deploy.name" if named else "it has none"
+    raise UserError(f"{overlay} has no {served.kind} {served.name} (the model's name); {there}")
+
+
+def _gateway(deploy: Deploy, objects: list[Object], overlay: Path) -> list[dict[str, Any]]:
+    """What has the overlay's HTTPRoute belong to the configured Gateway."""
+    routed = any(each["kind"] == "HTTPRoute" for each in objects)
+    gateway = deploy.gateway
+    if routed and gateway is None:
+        raise UserError(f"{overlay} has an HTTPRoute: deploy.gateway must say of which Gateway")
+    if gateway is None:
+        return []
+    if not routed:
+        raise UserError(
+            f"deploy.gateway is set, and {overlay} has no HTTPRoute: add "
+            "../../components/httproute to its components, or remove deploy.gateway"
+        )
+    parent = [{"name": gateway.name, "namespace": gateway.namespace}]
+    changes = [
+        {"op": "add", "path": "/spec/parentRefs", "value": parent},
+        {"op": "add", "path": "/spec/hostnames", "value": gateway.hostnames},
+    ]
+    return [{"target": {"kind": "HTTPRoute"}, "patch": json.dumps(changes)}]
