@@ -34,6 +34,7 @@ def container(name, variables):
     return {
         "name": name,
         "image": IMAGE,
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "/program/standin_server.py"],
         "env": [
@@ -51,6 +52,11 @@ def container(name, variables):
 def pod(deploy, name, variables):
     return {
         "containers": [container(name, variables)],
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 20,
         "volumes": [{"name": "program", "configMap": {"name": deploy.name}}],

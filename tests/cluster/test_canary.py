@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from support import pods
-from support.pods import kubectl
+from support import cluster
+from support.cluster import kubectl
 from support.projects import made
 from support.served import Site, find_gateway, pullable_python, settle
 
@@ -34,7 +34,7 @@ PREDICT = "/v1/models/digits:predict"
 @pytest.fixture(scope="module")
 def python(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of a project that has the code."""
-    pods.need_cluster()
+    cluster.need_cluster()
     project = made(template, tmp_path_factory.mktemp("canary") / "project", **ANSWERS)
     return project.path / ".venv" / "bin" / "python"
 
@@ -53,7 +53,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def site(python: Path, gateway: dict[str, Any], image: str) -> Iterator[Site]:
     """A namespace where version 1 serves."""
-    with pods.namespace() as name:
+    with cluster.namespace("canary") as name:
         host = f"{name}.example.com"
         settings = {
             "context": kubectl("config", "current-context"),

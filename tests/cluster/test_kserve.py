@@ -1,15 +1,14 @@
 """A stand-in as an InferenceService, by KServe's real controller, through a real gateway."""
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support import pods
-from support.pods import kubectl
+from support import cluster
+from support.cluster import kubectl
 from support.projects import made
 from support.served import Site, find_gateway, pullable_python, settle
 
@@ -25,12 +24,11 @@ READ = "import sys; sys.exit(sys.argv[1] + ' is not there' if 'fail' in sys.argv
 
 @pytest.fixture(scope="module")
 def python(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pods.need_cluster()
+    cluster.need_cluster()
     if "inferenceservices" not in kubectl("api-resources", "-o", "name", check=False):
-        text = "the cluster has no KServe: install it, in Standard mode with the Gateway API"
-        if os.environ.get(pods.REQUIRED):
-            pytest.fail(text)
-        pytest.skip(text)
+        cluster.lacking(
+            "the cluster has no KServe", "install it in Standard mode, with the Gateway API"
+        )
     project = made(template, tmp_path_factory.mktemp("kserve") / "project", **ANSWERS)
     return project.path / ".venv" / "bin" / "python"
 
@@ -58,7 +56,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 "container": container,
             },
         }
-        kubectl("apply", "-f", "-", given=[storage])
+        kubectl("apply", "-f", "-", text=json.dumps(storage))
         try:
             yield name
         finally:
@@ -69,7 +67,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def site(python: Path, image: str) -> Iterator[Site]:
     """A namespace where nothing serves yet."""
     gateway = find_gateway()
-    with pods.namespace() as name:
+    with cluster.namespace("kserve") as name:
         settings = {
             "context": kubectl("config", "current-context"),
             "namespace": name,
@@ -119,11 +117,11 @@ def test_an_object_of_somebody_else_is_left_alone(site: Site) -> None:
         "metadata": {"name": "digits", "namespace": site.settings["namespace"]},
         "spec": {"predictor": predictor},
     }
-    kubectl("apply", "-f", "-", given=[foreign])
+    kubectl("apply", "-f", "-", text=json.dumps(foreign))
     assert "has a predictor without a name" in site.run("deploy", "1", code=1)
-    kubectl("delete", "-f", "-", "--timeout=60s", given=[foreign])
+    kubectl("delete", "-f", "-", "--timeout=60s", text=json.dumps(foreign))
     foreign["spec"]["predictor"]["name"] = "theirs"
-    kubectl("apply", "-f", "-", given=[foreign])
+    kubectl("apply", "-f", "-", text=json.dumps(foreign))
     assert "is not of this project" in site.run("deploy", "1", code=1)
     found = kubectl("get", "inferenceservice", "-n", site.settings["namespace"], "-o", "json")
     assert [each["spec"]["predictor"]["name"] for each in json.loads(found)["items"]] == ["theirs"]

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -24,7 +24,7 @@ REGISTRY = os.environ.get("CLUSTER_REGISTRY", "localhost:5000")
 INSTALL = "tests/cluster/kind.sh makes one and prints what to export"
 
 
-def lacking(what: str, install: str = INSTALL) -> None:
+def lacking(what: str, install: str = INSTALL) -> NoReturn:
     """Skip a test for want of a part; fail it where every part must be there."""
     text = f"{what}: {install}"
     if os.environ.get(REQUIRED):

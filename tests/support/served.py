@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from support import engine, pods
+from support import cluster, engine
+from support.cluster import kubectl
 from support.load import Load, load
-from support.pods import kubectl
 from support.project import environment
 
 STANDIN = Path(__file__).parents[1] / "cluster" / "standin.py"
@@ -62,17 +60,17 @@ class Site:
 
 def find_gateway() -> dict[str, Any]:
     """A Gateway of the cluster that takes routes of other namespaces, and answers here."""
-    pods.need_cluster()
+    cluster.need_cluster()
     listed = kubectl("get", "gateways.gateway.networking.k8s.io", "-A", "-o", "json", check=False)
-    for each in json.loads(listed)["items"] if listed.startswith("{") else []:
-        addresses = each.get("status", {}).get("addresses") or []
-        if addresses:
-            port = each["spec"]["listeners"][0]["port"]
-            return each["metadata"] | {"address": f"{addresses[0]['value']}:{port}"}
-    text = "the cluster has no Gateway: install the Gateway API and a gateway, such as Traefik"
-    if os.environ.get(pods.REQUIRED):
-        pytest.fail(text)
-    pytest.skip(text)
+    found = json.loads(listed)["items"] if listed.startswith("{") else []
+    usable = [each for each in found if each.get("status", {}).get("addresses")]
+    if not usable:
+        cluster.lacking(
+            "the cluster has no Gateway", "install the Gateway API and a gateway: Traefik"
+        )
+    port = usable[0]["spec"]["listeners"][0]["port"]
+    address = f"{usable[0]['status']['addresses'][0]['value']}:{port}"
+    return usable[0]["metadata"] | {"address": address}
 
 
 @contextmanager
@@ -82,7 +80,7 @@ def pullable_python(folder: Path) -> Iterator[str]:
     if not standin:
         yield "docker.io/library/python:3.12-slim"
         return
-    with pods.registry(folder) as address:
+    with cluster.registry(folder) as address:
         name = f"{address}/python-of-the-tests:latest"
         engine.docker("tag", standin, name)
         engine.docker("push", "--quiet", name, timeout=600)
