@@ -251,11 +251,18 @@ def find(options: argparse.Namespace) -> Target:
         raise UserError(f"no server answers at {url} ({error}): start `make serve`") from None
     if answer.code in (401, 403):
         raise UserError(f"{url} answers {answer.code}: set {AUTHORIZATION}='Bearer …'")
-    if directory is None and answer.code == 200 and loaded.serving.store:
-        directory = store.find(loaded.serving.store, name, available(answer) or "")
-    if directory is None:
-        text = f"{url} has no version of {name!r} that is in {loaded.serving.store}"
-        raise UserError(f'{text}: give MODEL=…, or ARGS="--model-dir DIR"')
+    version = available(answer) if answer.code == 200 else None
+    if not directory and not version:
+        text = f'{url} has no version of {name!r}: give MODEL=…, or ARGS="--model-dir DIR"'
+        raise UserError(text)
+    if not directory and loaded.serving.store:
+        directory = store.find(loaded.serving.store, name, version or "")
+    if not directory:  # as where a cluster serves
+        from ..registry.client import connect
+
+        registry = connect(loaded.registry)
+        with registry.model(registry.version(version or "")) as directory:
+            return of_model(url, name, directory, options.predict_path, **headers)
     return of_model(url, name, directory, options.predict_path, **headers)
 
 
