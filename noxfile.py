@@ -187,7 +187,7 @@ def mutation(session: nox.Session) -> None:
 @nox.session(python=PYTHON)
 def bench(session: nox.Session) -> None:
     """Measure each target against its reference, into build/bench.json; `-- NAME` runs one row."""
-    install(session, "demo")
+    install(session, "tests")
     requirements = Path("bench/requirements.txt")
     if requirements.exists():
         session.install("-r", str(requirements))
