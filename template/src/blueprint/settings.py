@@ -95,17 +95,12 @@ def sections() -> dict[str, Any]:
     return known
 
 
-def selected() -> str:
-    """The name of the configuration that the environment selects."""
-    return os.environ.get(ENVIRONMENT) or "local"
-
-
 def load(
     environment: str | None = None,
     overrides: Iterable[str] = (),
     known_sections: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Read the configuration of `environment`, by default the selected one.
+    """Read the configuration of `environment` (default: $MLOPS_ENV, else "local").
 
     `overrides` are `key.path=value` texts. A program that reads some sections alone, such as the
     server in its image, gives them as `known_sections`. Raises `SettingsError`, one line a mistake.
@@ -113,7 +108,7 @@ def load(
     base: type[Settings] = Settings if known_sections is None else SomeSettings
     fields = sections() if known_sections is None else dict(known_sections)
     model = create_model("Settings", __base__=base, **fields)
-    layers = _files(model, environment or selected())
+    layers = _files(model, environment or os.environ.get(ENVIRONMENT) or "local")
     below = merge(*(layer() for layer in layers.values()))
     layers["environment variable"] = InitSettingsSource(model, variables(below, model))
     layers["command line"] = InitSettingsSource(model, _parse(overrides))

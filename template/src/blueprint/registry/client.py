@@ -14,6 +14,7 @@ from typing import Any
 from mlflow.entities import Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
+from .. import rooms
 from ..errors import UserError
 from ..logins import without_login
 from ..settings import with_login
@@ -107,9 +108,7 @@ class Registry:
             found = existing(self.client.get_model_version, self.name, number)
             if found:
                 return self._versions([found])[0]
-        raise RegistryError(
-            f"{self.name} has no version {number}: `make models` lists those it has"
-        )
+        raise RegistryError(f"{self.name} has no version {number}: `make models` lists them")
 
     def versions(self) -> list[Version]:
         """Every version, the newest first."""
@@ -148,11 +147,6 @@ class Registry:
             for run in [runs.get(each.run_id)]
         ]
 
-    def download_uri(self, version: Version) -> str:
-        """Where the model's files are: in a bucket, or `mlflow-artifacts:/…` of this server."""
-        with self.errors("read"):
-            return str(self.client.get_model_version_download_uri(self.name, version.number))
-
     @contextmanager
     def model(self, version: Version) -> Iterator[Path]:
         """The exported model's directory of `version`, for the length of a `with` block."""
@@ -179,14 +173,14 @@ class Registry:
         tags: Mapping[str, str],
         artifacts: Mapping[str, Path],
     ) -> str:
-        """Record one evaluated model and return the run's id: of the one that is open already
-        (`MLFLOW_RUN_ID`), or a new one's. `artifacts` are folders by their folder in the run."""
+        """Record one evaluated model, with folders of files by their name in the run; return its
+        id. A run that is open already is joined."""
         numbers = [Metric(key, value, 0, 0) for key, value in metrics.items()]
         for key, values in curves.items():
             numbers += [Metric(f"curve/{key}", value, 0, i) for i, value in enumerate(values, 1)]
         with self.errors("write to"):
-            joined = self._open_run()
-            run_id = joined or self._create_run(name)
+            opened = [run for room in rooms("opened") for run in room.runs(self.client)]
+            run_id = opened[0] if opened else self._create_run(name)
             self.client.log_batch(
                 run_id,
                 metrics=numbers,
@@ -195,25 +189,15 @@ class Registry:
             )
             for folder, path in artifacts.items():
                 self.client.log_artifacts(run_id, str(path), folder or None)
-            if not joined:  # else whoever opened it ends it
+            if not opened:  # else whoever opened it ends it
                 self.client.set_terminated(run_id)
             return run_id
 
-    def _open_run(self) -> str | None:
-        """The run that was opened for this process on this server, if it still goes on: KFP 2.17's
-        MLflow plugin opens one a step. A name of another server's run means nothing here."""
-        run_id = os.environ.get("MLFLOW_RUN_ID")
-        run = existing(self.client.get_run, run_id) if run_id else None
-        return str(run_id) if run and run.info.status == "RUNNING" else None
-
     def _create_run(self, name: str) -> str:
-        experiment = self.client.get_experiment_by_name(self.name)
-        experiment_id = (
-            experiment.experiment_id
-            if experiment
-            else self.client.create_experiment(self.name, self.artifact_location)
-        )
-        return str(self.client.create_run(experiment_id, run_name=name).info.run_id)
+        found = self.client.get_experiment_by_name(self.name)
+        create, where = self.client.create_experiment, self.artifact_location
+        experiment = found.experiment_id if found else create(self.name, where)
+        return str(self.client.create_run(experiment, run_name=name).info.run_id)
 
     def register(self, run_id: str, tags: Mapping[str, str]) -> Version:
         """Make the run's model a version, without an alias; the tracking server numbers it."""

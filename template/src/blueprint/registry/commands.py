@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
-from .. import rooms
 from ..errors import UserError
 from ..options import Check, Force, Reason, Version
 
 app = typer.Typer()
-AFTER = "after_rollback"
 
 
 @app.command("models")
@@ -45,12 +43,7 @@ def rollback(reason: Reason = "") -> None:
     from .. import settings
     from . import promotion
 
-    loaded = settings.load()
-    # What serves the champion elsewhere: a room says before whether it can, and then does it.
-    ready = [room.after_rollback(loaded) for room in rooms("commands") if hasattr(room, AFTER)]
-    print(promotion.rollback(loaded, reason=reason.strip()), flush=True)
-    for serve in ready:
-        serve()
+    print(promotion.rollback(settings.load(), reason=reason.strip()))
 
 
 @app.command()

@@ -114,10 +114,8 @@ def find(store: str | Path, name: str, version: str) -> Path | None:
     return max(_home(store, name).glob(f"{version}-*"), key=_age, default=None)
 
 
-def deploy(
-    model: str | Path, version: str, store: str | Path, name: str, *, move: bool = False
-) -> Deployed:
-    """Copy the exported model to the store, or move it, and put it in service.
+def deploy(model: str | Path, version: str, store: str | Path, name: str) -> Deployed:
+    """Copy the exported model to the store and put it in service.
 
     What the store has under this version and hash is replaced when it is damaged. The `KEEP` last
     deployed versions stay. Raises StoreError when the store cannot be written.
@@ -128,8 +126,7 @@ def deploy(
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as new:
             if not deployed.folder.is_dir() or digest(deployed.folder) != sha256:
-                put = shutil.move if move else shutil.copytree
-                staged = Path(put(model, Path(new) / "model"))
+                staged = Path(shutil.copytree(model, Path(new) / "model"))
                 if deployed.folder.exists():
                     deployed.folder.replace(Path(new) / "damaged")
                 staged.replace(deployed.folder)

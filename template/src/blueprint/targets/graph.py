@@ -86,8 +86,7 @@ def configure(
 
 def name_of(settings: Settings, entry: str) -> str:
     """What a pipeline is called where there are those of other projects."""
-    name = str(settings.registry.name)
-    return name if entry == "training" else f"{name}-{entry}"
+    return f"{settings.registry.name}-{entry}".removesuffix("-training")
 
 
 def parameters(settings: Settings, entry: str = "training") -> dict[str, Any]:
@@ -129,8 +128,8 @@ def arguments(settings: Settings, facts: dict[str, str], entry: str = "training"
         for name, parameter in wanted.items()
         if name not in values and parameter.default is parameter.empty
     ]
-    others = known - parameters(settings.model_copy(update={"parameters": {}}), entry).keys()
-    others -= {*FACTS}
+    fixed = parameters(settings.model_copy(update={"parameters": {}}), entry)
+    others = known - fixed.keys() - {*FACTS}
     problems += [
         _unknown(f"parameters.{name}", name, others, "parameter")
         for name in settings.parameters

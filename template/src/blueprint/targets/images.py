@@ -20,14 +20,14 @@ from ..settings import Settings
 from .facts import fingerprint
 
 FILE = Path("build/images.json")
-KINDS = ("pipeline", "serving", "fetch")  # those that the project has a Dockerfile of
+KINDS = ("pipeline", "serving", "fetch")
+DOCKERFILE = "docker/{}.Dockerfile"  # of a kind, where the project has it
 ENGINES = ("docker", "podman")
 CONTENT = ("config", "docker", "pyproject.toml", "src", "uv.lock")  # what images are made of
 # What a closed network says to pip, uv and every program: docs/images.md.
 NETWORK = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "UV_DEFAULT_INDEX"]
 TRAINING = "TRAINING_GROUP"  # another group than `training`, for a GPU
 FROM_ENVIRONMENT = ["PYTHON_IMAGE", "TF_SERVING_IMAGE", TRAINING, *NETWORK]
-INSTALLED = re.compile(r"sh /install\.sh (.+)")  # the groups, in a Dockerfile
 SECRETS = {"ca_bundle": "CA_BUNDLE", "netrc": "NETRC"}  # files that variables name
 
 
@@ -41,13 +41,9 @@ class Image:
     pushed: str = ""
 
 
-def dockerfile(kind: str) -> Path:
-    return Path(f"docker/{kind}.Dockerfile")
-
-
 def kinds_here() -> list[str]:
     """The images of this project."""
-    return [kind for kind in KINDS if dockerfile(kind).exists()]
+    return [kind for kind in KINDS if Path(DOCKERFILE.format(kind)).exists()]
 
 
 def build(
@@ -77,30 +73,23 @@ def build(
     return built
 
 
-def push(settings: Settings, registry: str | None) -> dict[str, Image]:
+def push(settings: Settings, registry: str | None, only: Sequence[str] = ()) -> dict[str, Image]:
     """Push what was built to `registry` (default: images.registry), and remember the digests."""
     registry = (registry or settings.images.registry or "").rstrip("/")
     if not registry:
-        raise UserError(
-            "push where? `make push REGISTRY=registry.example.com/team`, or images.registry"
-        )
-    engine, built = find_engine(), recorded()
-    if not built.keys() >= {*kinds_here()}:
+        raise UserError("push where? `make push REGISTRY=example.com/team`, or images.registry")
+    engine, built, kinds = find_engine(), recorded(), only or kinds_here()
+    if not built.keys() >= {*kinds}:
         raise UserError("there is nothing to push: run `make images` first")
     pushed = {}
-    for kind in kinds_here():
-        pushed[kind] = push_one(engine, built[kind], registry)
+    for kind in kinds:
+        image = built[kind]
+        target = f"{registry}/{image.reference}"
+        run(engine, ["tag", image.reference, target])
+        run(engine, ["push", target], f"log in first: `{engine} login {registry.split('/')[0]}`")
+        pushed[kind] = replace(image, pushed=_digest(engine, target))
+        print(pushed[kind].pushed, flush=True)
     remember(built | pushed)
-    return pushed
-
-
-def push_one(engine: str, image: Image, registry: str) -> Image:
-    """Push one image; the same with its digest."""
-    target = f"{registry}/{image.reference}"
-    run(engine, ["tag", image.reference, target])
-    run(engine, ["push", target], f"log in first: `{engine} login {registry.split('/')[0]}`")
-    pushed = replace(image, pushed=_digest(engine, target))
-    print(pushed.pushed, flush=True)
     return pushed
 
 
@@ -176,10 +165,10 @@ def _write_sbom(kind: str) -> None:
     """Write what the lock puts into an image, with the hash of each file, as CycloneDX."""
     uv = os.environ.get("UV") or shutil.which("uv") or ".tools/bin/uv"
     command = [uv, "export", "--quiet", "--locked", "--format", "cyclonedx1.5"]
-    installed = INSTALLED.search(dockerfile(kind).read_text())
-    groups = installed[1].split() if installed else ["--group", kind]
-    training = os.environ.get(TRAINING) or "training"
-    command += ["--no-default-groups", *(training if "$" in each else each for each in groups)]
+    installed = re.search(r"sh /install\.sh (.+)", Path(DOCKERFILE.format(kind)).read_text())
+    groups = installed[1] if installed else f"--group {kind}"
+    groups = groups.replace(f'"${TRAINING}"', os.environ.get(TRAINING) or "training")
+    command += ["--no-default-groups", *groups.split()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f"`uv export` failed: {done.stderr.strip()}")
@@ -190,7 +179,7 @@ def _write_sbom(kind: str) -> None:
 def _build(engine: str, kind: str, reference: str) -> list[str]:
     # Without its own format podman leaves HEALTHCHECK out.
     command = ["buildx", "build", "--load"] if engine == "docker" else ["build", "--format=docker"]
-    command += ["--file", str(dockerfile(kind)), "--tag", reference]
+    command += ["--file", DOCKERFILE.format(kind), "--tag", reference]
     labels = {
         "REVISION": commit_here() + ("-dirty" if _changes() else ""),
         "SOURCE": re.sub(r"//[^/]*@", "//", ask("git", "remote", "get-url", "origin") or ""),

@@ -1,12 +1,10 @@
 """The commands that serve the model on a cluster: `make deploy`, `make status` …"""
 
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from ..options import Check, Version
-from ..settings import Settings
+from ..options import Check, Reason, Version
 
 app = typer.Typer()
 ShareOption = Annotated[int | None, typer.Option(help="percent of the requests, to begin with")]
@@ -44,14 +42,19 @@ def manifests(version: Version = None) -> None:
     print(deployment.manifest(settings.load(), version), end="")
 
 
-def after_rollback(loaded: Settings) -> Callable[[], None]:
-    """What has the cluster serve the champion; that the cluster answers is checked before."""
+@app.command("deploy-previous")
+def deploy_previous(reason: Reason = "") -> None:
+    """Put the champion before this one in service again, in the registry and on the cluster."""
+    from .. import settings
+    from ..registry import promotion
     from . import deployment
 
-    if loaded.deploy is None:
-        return lambda: None
-    deployment.open_platform(loaded)
-    return lambda: deployment.deploy(loaded)
+    loaded = settings.load()
+    if loaded.deploy:
+        deployment.open_platform(loaded)  # before anything is changed
+    print(promotion.rollback(loaded, reason=reason.strip()), flush=True)
+    if loaded.deploy:
+        deployment.deploy(loaded)
 
 
 def checks() -> list[Check]:

@@ -8,13 +8,13 @@ from rich.console import Console
 
 from ..errors import UserError
 from ..registry.client import connect
-from ..settings import Settings, selected
+from ..settings import Settings
 from . import kubectl, manifests
 from .connection import ConnectionProblem, Object, from_here, offline
 from .pin import Pin, resolve
 from .platform import Platform, platform
 from .rollout import deployment_of, follow
-from .settings import Deploy
+from .settings import Deploy, selected
 from .steps import clear
 from .traffic import canary
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import yaml
 
-from .. import settings as configuration
 from ..errors import UserError
 from ..settings import Settings
 from ..targets import images
@@ -20,14 +19,14 @@ from . import kubectl
 from .connection import Object
 from .pin import Pin
 from .platform import Platform
-from .settings import Deploy
+from .settings import Deploy, selected
 
 OVERLAYS, BUILD = Path("deploy/overlays"), Path("build/deploy")
 
 
 def build(settings: Settings, served: Platform, pin: Pin) -> str:
     """The manifests of that version, as YAML. Raises UserError for what is missing or wrong."""
-    environment, deploy = configuration.selected(), served.cluster.deploy
+    environment, deploy = selected(), served.cluster.deploy
     overlay = OVERLAYS / environment
     if not (overlay / "kustomization.yaml").exists():
         there = sorted(path.name for path in OVERLAYS.glob("*") if path.is_dir())

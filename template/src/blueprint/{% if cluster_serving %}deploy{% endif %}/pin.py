@@ -58,7 +58,8 @@ def resolve(registry: Any, number: str | None = None) -> Pin:
             f"version {number} has no tag {FILES_TAG}, so no pod could check its files: a run with "
             "this release registers it again"
         )
-    uri = registry.download_uri(version)
+    with registry.errors("read"):
+        uri = str(registry.client.get_model_version_download_uri(registry.name, number))
     if uri.partition(":")[0] not in SCHEMES:
         raise UserError(
             f"the files of version {number} are at {uri}, where no pod reads them: "

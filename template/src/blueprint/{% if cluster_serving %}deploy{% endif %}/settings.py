@@ -1,10 +1,11 @@
 """The section `deploy`: the cluster and namespace that serve the model, and a canary's limits."""
 
+import os
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from ..settings import Section, matching
+from ..settings import ENVIRONMENT, Section, matching
 
 Name = Annotated[str, matching("[a-z]([-a-z0-9]{0,61}[a-z0-9])?", "a name as Kubernetes takes it")]
 Account = Annotated[
@@ -57,6 +58,11 @@ class Deploy(Section):
     def resolved(self, settings: Any) -> "Deploy":
         """With the name that the objects have."""
         return self.model_copy(update={"name": self.name or settings.registry.name})
+
+
+def selected() -> str:
+    """The name of the configuration that the environment selects."""
+    return os.environ.get(ENVIRONMENT) or "local"
 
 
 SECTIONS = {"deploy": (Deploy | None, None)}

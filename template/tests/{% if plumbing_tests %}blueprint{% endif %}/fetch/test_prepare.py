@@ -7,7 +7,7 @@ import pytest
 from blueprint.errors import UserError
 from blueprint.model import digest
 from blueprint.registry import store
-from blueprint.serving.fetch import prepare
+from blueprint.serving.pod import prepare
 from blueprint.serving.settings import Serving
 
 

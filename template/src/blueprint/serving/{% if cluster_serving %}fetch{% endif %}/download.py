@@ -32,7 +32,14 @@ def into_store(loaded: Settings, pin: Pin) -> str:
             return f"{what} is in {folder} already"
     with staged(folder) as new:
         files = download(open_source(pin.uri, loaded), new, pin)
-        store.deploy(new, pin.version, folder, name, move=True)
+        # Where the store has it: the volume need not hold it twice.
+        target = store.folder_of(folder / name, pin.version, pin.sha256)
+        with disk(folder):
+            target.parent.mkdir(exist_ok=True)
+            if target.exists():
+                target.replace(new.with_name(f"{new.name}-damaged"))
+            new.replace(target)
+        store.deploy(target, pin.version, folder, name)
     return f"{what} is in {folder}: {files}"
 
 

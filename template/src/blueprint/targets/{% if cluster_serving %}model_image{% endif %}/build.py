@@ -54,12 +54,12 @@ def build(settings: Settings, number: str | None, registry: str | None) -> Image
         labels = labels_of(models.name, version, deployed.sha256)
         image = _build(engine, Path(folder), name, labels, version)
     print(f"{image.reference}  {image.megabytes} MB", flush=True)
+    images.remember(images.recorded() | {KIND: image})
     if registry:
-        image = images.push_one(engine, image, registry)
+        image = images.push(settings, registry, [KIND])[KIND]
         models.set_tags(version.number, {IMAGE_TAG: image.pushed})
     else:
         print("it is on this machine alone: `make model-image REGISTRY=…`, or images.registry")
-    images.remember(images.recorded() | {KIND: image})
     return image
 
 
