@@ -45,12 +45,12 @@ def manifests(version: Version = None) -> None:
 
 
 def after_rollback(loaded: Settings) -> Callable[[], None]:
-    """What has the cluster serve the champion; that the cluster answers is checked before."""
+    """What has the cluster serve the champion; that it can serve the one before, is checked."""
     from . import deployment
 
     if loaded.deploy is None:
         return lambda: None
-    deployment.open_platform(loaded)
+    deployment.check_rollback(loaded)
     return lambda: deployment.deploy(loaded)
 
 

@@ -16,9 +16,10 @@ from ..errors import UserError
 from ..settings import Settings
 from ..targets import images
 from ..targets.facts import fingerprint
+from ..targets.model_image import KIND as MODEL
 from . import kubectl
 from .connection import Object
-from .pin import Pin
+from .pin import Pin, mounted
 from .platform import Platform
 from .settings import Deploy
 
@@ -40,7 +41,7 @@ def build(settings: Settings, served: Platform, pin: Pin) -> str:
         "kind": "Kustomization",
         "resources": [str(Path("../" * len(folder.parts)) / overlay)],
         "namespace": deploy.namespace,
-        "images": _images(settings),
+        "images": [*_images(settings), *_model(objects, overlay, pin)],
         "patches": [_pin(served, objects, overlay, pin), *_gateway(deploy, objects, overlay)],
     }
     text = "# Written by make deploy and make manifests.\n" + yaml.safe_dump(
@@ -69,6 +70,19 @@ def _images(settings: Settings) -> list[dict[str, str]]:
         if digest:
             found.append({"name": kind, "newName": name, "digest": digest})
     return found
+
+
+def _model(objects: list[Object], overlay: Path, pin: Pin) -> list[dict[str, str]]:
+    """The image of the version, where pods mount their model (deploy/components/model-image)."""
+    if not any(each["kind"] == "Deployment" and mounted(each) == MODEL for each in objects):
+        return []
+    if not pin.image:
+        command = f"make model-image ENV={configuration.selected()} VERSION={pin.version}"
+        raise UserError(
+            f"{overlay} mounts the model as an image, and {pin} has none: `{command}` pushes it"
+        )
+    name, _, digest = pin.image.partition("@")
+    return [{"name": MODEL, "newName": name, "digest": digest}]
 
 
 def _pin(served: Platform, objects: list[Object], overlay: Path, pin: Pin) -> dict[str, Any]:
