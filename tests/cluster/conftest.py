@@ -22,7 +22,12 @@ from support import cluster, engine, rendering
 from support.cluster import kubectl
 from support.project import Project, environment, free_port, get, stop
 
-ANSWERS = {"task": "tabular-classification", "framework": "sklearn", "platform": "kubeflow"}
+ANSWERS = {
+    "task": "tabular-classification",
+    "framework": "sklearn",
+    "platform": "kubeflow",
+    "batch_scoring": True,
+}
 LAX = "gate.champion.margin=0.9 gate.floors.accuracy=0.1"
 SEEDS = (31, 32, 33)  # of the versions 1, 2 and 3
 

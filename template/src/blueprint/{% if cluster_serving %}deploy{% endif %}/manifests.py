@@ -42,7 +42,11 @@ def build(settings: Settings, served: Platform, pin: Pin) -> str:
         "resources": [str(Path("../" * len(folder.parts)) / overlay)],
         "namespace": deploy.namespace,
         "images": [*_images(settings), *_model(objects, overlay, pin)],
-        "patches": [_pin(served, objects, overlay, pin), *_gateway(deploy, objects, overlay)],
+        "patches": [
+            _pin(served, objects, overlay, pin),
+            *_gateway(deploy, objects, overlay),
+            *_without_fetch(objects),
+        ],
     }
     text = "# Written by make deploy and make manifests.\n" + yaml.safe_dump(
         content, sort_keys=False
@@ -74,7 +78,7 @@ def _images(settings: Settings) -> list[dict[str, str]]:
 
 def _model(objects: list[Object], overlay: Path, pin: Pin) -> list[dict[str, str]]:
     """The image of the version, where pods mount their model (deploy/components/model-image)."""
-    if not any(each["kind"] == "Deployment" and mounted(each) == MODEL for each in objects):
+    if not _mounting(objects):
         return []
     if not pin.image:
         command = f"make model-image ENV={configuration.selected()} VERSION={pin.version}"
@@ -83,6 +87,28 @@ def _model(objects: list[Object], overlay: Path, pin: Pin) -> list[dict[str, str
         )
     name, _, digest = pin.image.partition("@")
     return [{"name": MODEL, "newName": name, "digest": digest}]
+
+
+def _mounting(objects: list[Object]) -> list[Object]:
+    """The Deployments whose pods mount their model as an image."""
+    return [each for each in objects if each["kind"] == "Deployment" and mounted(each) == MODEL]
+
+
+def _without_fetch(objects: list[Object]) -> list[dict[str, Any]]:
+    """The component takes the container that fetches away, and a patch of the overlay, which comes
+    after it, makes a container again that has no image: that one goes."""
+    found = []
+    for each in _mounting(objects):
+        first = each["spec"]["template"]["spec"].get("initContainers") or []
+        changes = [
+            {"op": "remove", "path": f"/spec/template/spec/initContainers/{number}"}
+            for number in reversed(range(len(first)))
+            if "image" not in first[number]
+        ]
+        if changes:
+            target = {"kind": "Deployment", "name": each["metadata"]["name"]}
+            found.append({"target": target, "patch": json.dumps(changes)})
+    return found
 
 
 def _pin(served: Platform, objects: list[Object], overlay: Path, pin: Pin) -> dict[str, Any]:
