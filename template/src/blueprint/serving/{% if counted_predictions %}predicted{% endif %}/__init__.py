@@ -3,6 +3,7 @@
 It watches what every protocol answers, and has no routes of its own.
 """
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,8 @@ class Counting:
     """
 
     def __init__(self, work: "Work", counter: Counter) -> None:
-        self._work, self._counter = work, counter
+        self._work = work
+        self._of = cache(counter.labels)  # a class → what counts it
 
     async def __call__(self, served: "Served", read: "Read", size: int) -> "Answer":
         classes = served.model.signature.classes
@@ -46,11 +48,11 @@ class Counting:
     def _count(self, classes: tuple[str, ...], predictions: np.ndarray) -> None:
         """Count predictions: probabilities of shape (n, classes)."""
         if len(predictions) == 1:
-            self._counter.labels(classes[int(predictions.argmax())]).inc()
+            self._of(classes[int(predictions.argmax())]).inc()
             return
         found = np.bincount(predictions.argmax(axis=1), minlength=len(classes))
         for index in found.nonzero()[0]:
-            self._counter.labels(classes[index]).inc(int(found[index]))
+            self._of(classes[index]).inc(int(found[index]))
 
 
 def routes(api: "Api") -> list[Any]:
