@@ -88,7 +88,7 @@ def test_pods_score_every_row_with_the_champion_or_a_version(room: Room, rows: P
         assert [each["number"] for each in scored] == [f"{n:03}" for n in range(ROWS)]
         assert all(each["prediction"] and 0 < each["probability"] <= 1 for each in scored)
         record = json.loads(output.with_name(f"{output.name}.json").read_text())
-        assert str(record["version"]) == version
+        assert (record["plan"]["version"], record["rows"]) == (version, ROWS)
 
 
 def test_each_run_of_a_schedule_has_an_output_of_its_own(room: Room, rows: Path) -> None:
