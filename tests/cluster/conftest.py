@@ -27,7 +27,12 @@ from support.recording import (  # noqa: F401  # hooks, for `nox -s cluster -- -
     pytest_sessionfinish,
 )
 
-ANSWERS = {"task": "tabular-classification", "framework": "sklearn", "platform": "kubeflow"}
+ANSWERS = {
+    "task": "tabular-classification",
+    "framework": "sklearn",
+    "platform": "kubeflow",
+    "batch_scoring": True,
+}
 LAX = "gate.champion.margin=0.9 gate.floors.accuracy=0.1"
 SEEDS = (31, 32, 33)  # of the versions 1, 2 and 3
 

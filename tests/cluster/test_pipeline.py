@@ -19,6 +19,7 @@ import pytest
 from support import pods
 from support.cluster import kubectl
 from support.project import Project, environment, get
+from support.rules import rules
 
 pytestmark = pytest.mark.slow
 NAME = "digit-recognition"
@@ -321,58 +322,13 @@ def test_a_step_waits_until_it_is_told_to_go_on(site: Site, room: tuple[str, Pat
             process.kill()
 
 
-def rules(namespace: str, mirror: str) -> None:
-    """What a platform team puts on a namespace, and a policy that holds for it alone."""
-    quota = {"requests.cpu": "2", "limits.cpu": "4", "limits.memory": "4Gi", "pods": "20"}
-    most = {"type": "Container", "max": {"memory": "2Gi"}}
-    pods_of = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
-    checks = {
-        "has(object.metadata.labels) && 'team' in object.metadata.labels": (
-            "say whose pod it is: label team"
-        ),
-        f"object.spec.containers.all(c, c.image.startsWith('{mirror}/'))": (
-            "images come from the mirror"
-        ),
-    }
-    policy = {
-        "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": [{**pods_of, "operations": ["CREATE"]}]},
-        "validations": [{"expression": text, "message": says} for text, says in checks.items()],
-    }
-    here = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
-    binding = {
-        "policyName": namespace,
-        "validationActions": ["Deny"],
-        "matchResources": {"namespaceSelector": here},
-    }
-    admission = "admissionregistration.k8s.io/v1"
-    named = {"metadata": {"name": namespace, "namespace": namespace}}
-    wide = {"metadata": {"name": namespace}}
-    objects = [
-        {"apiVersion": "v1", "kind": "ResourceQuota", **named, "spec": {"hard": quota}},
-        {"apiVersion": "v1", "kind": "LimitRange", **named, "spec": {"limits": [most]}},
-        {"apiVersion": admission, "kind": "ValidatingAdmissionPolicy", **wide, "spec": policy},
-        {
-            "apiVersion": admission,
-            "kind": "ValidatingAdmissionPolicyBinding",
-            **wide,
-            "spec": binding,
-        },
-    ]
-    pods.apply(*objects)
-
-
 @pytest.fixture
 def strict(site: Site, tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """A namespace with rules, whose images come from a mirror."""
     images = json.loads((site.project.path / "build" / "images.json").read_text())
     mirror = f"{images['pipeline']['pushed'].split('/')[0]}/mirror"
-    with pods.room(tmp_path) as (name, root):
-        rules(name, mirror)
-        try:
-            yield name, root
-        finally:
-            kubectl("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", name)
+    with pods.room(tmp_path) as (name, root), rules(name, mirror):
+        yield name, root
 
 
 @pytest.mark.skipif(bool(REAL), reason="Kubeflow's own pods would have to be left out of the rules")

@@ -67,7 +67,14 @@ def volume(namespace: str, folder: Path) -> Iterator[Path]:
 def command(project: Project, namespace: str, root: Path, *options: str) -> list[str]:
     """The runner of the project's compiled training pipeline."""
     arguments = {"revision": "abc1234", "lock": "f00d" * 16, "snapshot": ""}
+    return running(project, namespace, root, "build/training.yaml", arguments, *options)
+
+
+def running(
+    project: Project, namespace: str, root: Path, file: str, arguments: Any, *options: str
+) -> list[str]:
+    """The runner of any of its compiled pipelines."""
     python = str(project.path / ".venv" / "bin" / "python")
-    words = [python, str(RUNNER), "build/training.yaml", json.dumps(arguments)]
+    words = [python, str(RUNNER), file, json.dumps(arguments)]
     words += ["--namespace", namespace, "--root", str(root)]
     return [*words, "--service-account", ACCOUNT, *options]

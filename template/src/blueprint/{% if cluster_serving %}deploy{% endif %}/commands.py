@@ -51,7 +51,7 @@ def deploy_previous(reason: Reason = "") -> None:
 
     loaded = settings.load()
     if loaded.deploy:
-        deployment.open_platform(loaded)  # before anything is changed
+        deployment.check_rollback(loaded)  # before anything is changed
     print(promotion.rollback(loaded, reason=reason.strip()), flush=True)
     if loaded.deploy:
         deployment.deploy(loaded)

@@ -16,6 +16,7 @@ from kubernetes import config
 from kubernetes.config.config_exception import ConfigException
 
 from ..errors import UserError
+from .rules import way_out
 from .settings import Deploy
 
 MANAGER = "blueprint"  # who owns the fields that are written
@@ -227,7 +228,7 @@ def explain(message: str, deploy: Deploy, status: int | None = None) -> str:
         return f"the cluster does not know {found[1]} ({found[2]}): its CRDs are not installed"
     if status == 401 or "must be logged in" in message or "Unauthorized" in message:
         return f"the login of context {deploy.context} is not accepted: log in again"
-    return f"the cluster rejects it: {message}"
+    return f"the cluster rejects it: {message}{way_out(message)}"
 
 
 def _check_namespace(cluster: Cluster) -> None:

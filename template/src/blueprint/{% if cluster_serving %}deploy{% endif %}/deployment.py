@@ -68,6 +68,14 @@ def deploy(settings: Settings, number: str | None = None) -> None:
     say(result(served, live, pin, time.perf_counter() - start))
 
 
+def check_rollback(settings: Settings) -> None:
+    """Raise UserError where the champion before this one cannot be deployed; nothing is changed."""
+    served, registry = open_platform(settings), connect(settings.registry)
+    champion = registry.champion()
+    if champion and champion.before:
+        manifests.build(settings, served, resolve(registry, champion.before[-1]))
+
+
 def manifest(settings: Settings, number: str | None = None) -> str:
     """What would be applied, as YAML; the cluster is not asked."""
     served = platform(offline(configured(settings)))

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import UserError
 from .connection import JSON_PATCH, Cluster, from_here, in_pod
-from .pin import Pin, resolve
+from .pin import Pin, mounted, resolve
 from .platform import Platform, platform
 from .rollout import Say, follow
 from .settings import Deploy
@@ -26,7 +26,8 @@ TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")  # a pod's
 def deploy(section: Mapping[str, Any], registry: Any, version: str, say: Say) -> str:
     """Serve that version of the registry's model; return what was done, in words.
 
-    The object must be there: who serves the first champion, makes it by `make deploy`.
+    The object must be there: who serves the first champion, makes it by `make deploy`. So does who
+    has pods mount models as images: a pipeline makes none.
     `section` is the configuration's `deploy`. Raises UserError; the version before it goes on
     serving.
     """
@@ -39,6 +40,11 @@ def deploy(section: Mapping[str, Any], registry: Any, version: str, say: Say) ->
         if not registry.version(version).before:  # then nothing was ever served
             return f"{pin} is the first champion, and there is {there_is}: `make deploy` makes it"
         raise UserError(f"there is {there_is}: `make deploy` makes it")
+    if mounted(live):  # the pipeline may pin a version, not change the pods' volumes
+        return (
+            f"{pin} is the champion, and pods of {served.name} mount their model as an image: "
+            f"`make model-image VERSION={version}`, then `make deploy`"
+        )
     before = served.pin(live)
     if before != pin:
         served.cluster.patch(served.path, served.change(live, pin), JSON_PATCH)

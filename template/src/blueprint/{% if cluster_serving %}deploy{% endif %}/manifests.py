@@ -15,9 +15,10 @@ from ..errors import UserError
 from ..settings import Settings
 from ..targets import images
 from ..targets.facts import fingerprint
+from ..targets.model_image import KIND as MODEL
 from . import kubectl
 from .connection import Object
-from .pin import Pin
+from .pin import Pin, mounted
 from .platform import Platform
 from .settings import Deploy, selected
 
@@ -39,8 +40,12 @@ def build(settings: Settings, served: Platform, pin: Pin) -> str:
         "kind": "Kustomization",
         "resources": [str(Path("../" * len(folder.parts)) / overlay)],
         "namespace": deploy.namespace,
-        "images": _images(settings),
-        "patches": [_pin(served, objects, overlay, pin), *_gateway(deploy, objects, overlay)],
+        "images": [*_images(settings), *_model(objects, overlay, pin)],
+        "patches": [
+            _pin(served, objects, overlay, pin),
+            *_gateway(deploy, objects, overlay),
+            *_without_fetch(objects),
+        ],
     }
     text = "# Written by make deploy and make manifests.\n" + yaml.safe_dump(
         content, sort_keys=False
@@ -67,6 +72,41 @@ def _images(settings: Settings) -> list[dict[str, str]]:
         name, _, digest = image.pushed.partition("@")
         if digest:
             found.append({"name": kind, "newName": name, "digest": digest})
+    return found
+
+
+def _model(objects: list[Object], overlay: Path, pin: Pin) -> list[dict[str, str]]:
+    """The image of the version, where pods mount their model (deploy/components/model-image)."""
+    if not _mounting(objects):
+        return []
+    if not pin.image:
+        command = f"make model-image ENV={configuration.selected()} VERSION={pin.version}"
+        raise UserError(
+            f"{overlay} mounts the model as an image, and {pin} has none: `{command}` pushes it"
+        )
+    name, _, digest = pin.image.partition("@")
+    return [{"name": MODEL, "newName": name, "digest": digest}]
+
+
+def _mounting(objects: list[Object]) -> list[Object]:
+    """The Deployments whose pods mount their model as an image."""
+    return [each for each in objects if each["kind"] == "Deployment" and mounted(each) == MODEL]
+
+
+def _without_fetch(objects: list[Object]) -> list[dict[str, Any]]:
+    """The component takes the container that fetches away, and a patch of the overlay, which comes
+    after it, makes a container again that has no image: that one goes."""
+    found = []
+    for each in _mounting(objects):
+        first = each["spec"]["template"]["spec"].get("initContainers") or []
+        changes = [
+            {"op": "remove", "path": f"/spec/template/spec/initContainers/{number}"}
+            for number in reversed(range(len(first)))
+            if "image" not in first[number]
+        ]
+        if changes:
+            target = {"kind": "Deployment", "name": each["metadata"]["name"]}
+            found.append({"target": target, "patch": json.dumps(changes)})
     return found
 
 

@@ -1,10 +1,11 @@
 """Which version a pod serves: three annotations of its template, and nothing else."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import UserError
+from ..targets.model_image import IMAGE_TAG
 
 VERSION, SHA256, URI = (f"model.blueprint/{key}" for key in ("version", "sha256", "uri"))
 SCHEMES = ("s3", "gs", "az", "abfss", "http", "https", "mlflow-artifacts")  # what pods can read
@@ -12,11 +13,15 @@ SCHEMES = ("s3", "gs", "az", "abfss", "http", "https", "mlflow-artifacts")  # wh
 
 @dataclass(frozen=True)
 class Pin:
-    """A version: its number, the hash of all its files, and where they are."""
+    """A version: its number, the hash of all its files, and where they are.
+
+    `image` has the same files (`make model-image`), "" for none: no pod says it in its annotations.
+    """
 
     version: str
     sha256: str
     uri: str
+    image: str = field(default="", compare=False)
 
     @property
     def annotations(self) -> dict[str, str]:
@@ -30,6 +35,12 @@ def pinned(annotations: Mapping[str, str] | None) -> Pin | None:
     """The version that annotations name, or None where they name none yet."""
     found = [(annotations or {}).get(key, "") for key in (VERSION, SHA256, URI)]
     return Pin(*found) if found[0] else None
+
+
+def mounted(live: Mapping[str, Any]) -> str:
+    """The image that the pods of a Deployment mount their model from, "" where they fetch it."""
+    volumes = live["spec"].get("template", {}).get("spec", {}).get("volumes", ())
+    return next((each["image"]["reference"] for each in volumes if "image" in each), "")
 
 
 def resolve(registry: Any, number: str | None = None) -> Pin:
@@ -65,4 +76,4 @@ def resolve(registry: Any, number: str | None = None) -> Pin:
             f"the files of version {number} are at {uri}, where no pod reads them: "
             "registry.tracking_uri must be a server whose artifacts are in a bucket or served by it"
         )
-    return Pin(number, version.tags[FILES_TAG], uri)
+    return Pin(number, version.tags[FILES_TAG], uri, version.tags.get(IMAGE_TAG, ""))

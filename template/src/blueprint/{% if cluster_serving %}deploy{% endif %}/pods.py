@@ -50,7 +50,7 @@ def read(cluster: Cluster, pod: Object) -> Pod:
         text = f"cannot be scheduled: {' '.join(scheduled.get('message', '').split())}"
         return Pod(name, text, trouble=f"pod {name} {text}")
     for each, first in _containers(status):
-        if found := _failing(cluster, name, each):
+        if found := _failing(cluster, pod, each):
             return found
         state = each.get("state", {})
         if first and "terminated" not in state:
@@ -87,12 +87,14 @@ def _containers(status: Object) -> Iterator[tuple[Object, bool]]:
         yield each, False
 
 
-def _failing(cluster: Cluster, pod: str, container: Object) -> Pod | None:
+def _failing(cluster: Cluster, given: Object, container: Object) -> Pod | None:
     """A pod whose container cannot be started or ended with an error."""
-    name, waiting = container["name"], container.get("state", {}).get("waiting", {})
+    pod, name = given["metadata"]["name"], container["name"]
+    waiting = container.get("state", {}).get("waiting", {})
     reason, message = waiting.get("reason", ""), " ".join(waiting.get("message", "").split())
     if reason in PULLING:
-        text = f"pod {pod}: the image {container['image']} cannot be pulled: {message or reason}"
+        image = _image(given, container, message)
+        text = f"pod {pod}: the image {image} cannot be pulled: {message or reason}"
         return Pod(pod, "cannot pull its image", trouble=text, hopeless=reason in HOPELESS)
     if reason in HOPELESS:
         return Pod(pod, message, trouble=f"pod {pod}: {name}: {message}", hopeless=True)
@@ -108,9 +110,21 @@ def _failing(cluster: Cluster, pod: str, container: Object) -> Pod | None:
     return Pod(pod, f"{name} {how}", trouble=trouble, hopeless=failures >= FAILURES)
 
 
+def _image(pod: Object, container: Object, message: str) -> str:
+    """The image that a message is about: the container's, or one that the pod mounts."""
+    mounted = _mounted(pod.get("spec", {})).values()
+    return next((each for each in mounted if each in message), container["image"])
+
+
+def _mounted(spec: Object) -> dict[str, str]:
+    """The images that a pod mounts, by volume."""
+    volumes = spec.get("volumes", ())
+    return {each["name"]: each["image"]["reference"] for each in volumes if "image" in each}
+
+
 def _made_of(pod: Object) -> dict[str, Any]:
     """The annotations and the images of a pod or of a template."""
     spec = pod["spec"]
     containers = [*spec.get("initContainers", ()), *spec["containers"]]
     images = {f"image of {each['name']}": each["image"] for each in containers}
-    return (pod["metadata"].get("annotations") or {}) | images
+    return (pod["metadata"].get("annotations") or {}) | images | _mounted(spec)

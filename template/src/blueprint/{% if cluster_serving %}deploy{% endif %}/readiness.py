@@ -1,6 +1,9 @@
 """What a deployment needs, as rows of `make doctor`: nothing is changed."""
 
 from functools import cache
+from pathlib import Path
+
+import yaml
 
 from .. import settings as configuration
 from ..errors import UserError
@@ -10,8 +13,10 @@ from ..targets import images
 from . import kubectl
 from .connection import Cluster, from_here
 from .deployment import configured, open_platform
+from .settings import Deploy
 from .status import difference
 
+RBAC = Path("deploy/rbac")  # what the pipeline may do; whoever runs the cluster applies it
 # What `make deploy` does: verbs, and the resources of an API group.
 RIGHTS = (
     ("apps", ("deployments",), ("get", "patch")),
@@ -37,6 +42,7 @@ def checks() -> list[Check]:
         ("serving cluster", lambda: _answers(cluster()), True),
         ("rights there", lambda: _rights(cluster()), True),
         ("serving image", _image, True),
+        ("pipeline's account", lambda: _account(configured(loaded)), True),
         ("served there", lambda: _served(loaded), False),
     ]
 
@@ -64,6 +70,28 @@ def _image() -> str:
     if image is None or not image.pushed:
         raise UserError("it is pulled from a registry: `make images`, then `make push REGISTRY=…`")
     return image.pushed
+
+
+def _account(deploy: Deploy) -> str:
+    """The service account that deploys for the pipeline, where the configuration names one."""
+    if deploy.pipeline_account is None:
+        return "deploy.pipeline_account is not set: no pipeline deploys there"
+    folder = RBAC / configuration.selected()
+    objects = list(yaml.safe_load_all(kubectl.build(folder)))
+    found = {
+        (f"system:serviceaccount:{who['namespace']}:{who['name']}", each["metadata"]["namespace"])
+        for each in objects
+        if each["kind"] == "RoleBinding"
+        for who in each["subjects"]
+    }
+    wanted = (deploy.pipeline_account, deploy.namespace)
+    if found != {wanted}:
+        given = ", ".join(f"{account} deploy to {where}" for account, where in sorted(found))
+        raise UserError(
+            f"deploy.pipeline_account is {wanted[0]}, for namespace {wanted[1]}, and {folder} lets "
+            f"{given or 'nobody deploy'}: correct {folder}/account.yaml or the configuration"
+        )
+    return f"{deploy.pipeline_account}, as {folder} has it"
 
 
 def _served(loaded: Settings) -> str:

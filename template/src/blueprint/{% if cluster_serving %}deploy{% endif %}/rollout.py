@@ -11,6 +11,7 @@ from . import pods
 from .connection import Cluster, Object
 from .pin import Pin, pinned
 from .platform import Platform
+from .rules import way_out
 
 EVERY = 0.5  # seconds between looks
 PATIENCE = 5  # seconds for which a rejection must last, for others may make room meanwhile
@@ -156,4 +157,5 @@ def _rejection(deployment: Object) -> str:
     failure = condition(deployment, "ReplicaFailure")
     if failure.get("status") != "True" or not _seen(deployment):
         return ""
-    return f"the cluster makes no pod: {failure.get('message', '')}"
+    message = " ".join(failure.get("message", "").split())
+    return f"the cluster makes no pod: {message}{way_out(message)}"

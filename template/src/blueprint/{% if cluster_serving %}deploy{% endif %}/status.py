@@ -10,9 +10,10 @@ from ..registry.check import soon
 from ..registry.client import connect
 from ..registry.store import FILES_TAG
 from ..settings import Settings
+from ..targets.model_image import IMAGE_TAG
 from .connection import Object
 from .deployment import image_of, open_platform
-from .pin import Pin
+from .pin import Pin, mounted
 from .rollout import complete, condition, deployment_of, served
 from .traffic import canary
 
@@ -32,8 +33,9 @@ def show(settings: Settings) -> int:
     table.add_row("pinned", str(pin) if pin else "no version")
     table.add_row("answers", f"version {version}" if version else f"no version: {answer}")
     if deployment:
-        name, _, digest = image_of(platform, live).partition("@sha256:")
-        table.add_row("image", f"{digest[:12]} of {name}" if digest else name)
+        table.add_row("image", _short(image_of(platform, live)))
+        if image := mounted(deployment):
+            table.add_row("model image", _short(image))
         table.add_row("pods", _pods(deployment))
         table.add_row("since", _since(deployment))
     if left := canary(platform).left():
@@ -41,7 +43,7 @@ def show(settings: Settings) -> int:
     table.add_row("address", platform.address(live))
     console = Console(highlight=False)
     console.print(table)
-    problem = _problem(pin, version, deployment) or _difference(settings, pin)
+    problem = _problem(pin, version, deployment) or _difference(settings, pin, live)
     console.print(f"! {problem}" if problem else "It is the registry's champion.", markup=False)
     return int(bool(problem))
 
@@ -49,10 +51,11 @@ def show(settings: Settings) -> int:
 def difference(settings: Settings) -> str:
     """How what the cluster serves is not the registry's champion, in words; "" when it is."""
     platform = open_platform(settings)
-    return _difference(settings, platform.pin(platform.cluster.get(platform.path)))
+    live = platform.cluster.get(platform.path)
+    return _difference(settings, platform.pin(live), live)
 
 
-def _difference(settings: Settings, pin: Pin | None) -> str:
+def _difference(settings: Settings, pin: Pin | None, live: Object | None) -> str:
     try:
         with soon():
             champion = connect(settings.registry).champion()
@@ -65,6 +68,9 @@ def _difference(settings: Settings, pin: Pin | None) -> str:
         return f"version {champion.number} is the registry's champion: {fix}"
     if pin.sha256 != champion.tags.get(FILES_TAG):
         return f"the registry's version {pin.version} has another hash: {fix}"
+    image = mounted(live) if live else ""
+    if image and image != champion.tags.get(IMAGE_TAG):
+        return f"the registry names another image of version {pin.version}: {fix}"
     return ""
 
 
@@ -76,6 +82,11 @@ def _problem(pin: Pin | None, version: str | None, deployment: Object | None) ->
     if deployment is None or not complete(deployment):
         return "not all pods are ready and of this version: a rollout is under way, or stuck"
     return ""
+
+
+def _short(image: str) -> str:
+    name, _, digest = image.partition("@sha256:")
+    return f"{digest[:12]} of {name}" if digest else name
 
 
 def _pods(deployment: Object) -> str:

@@ -85,6 +85,15 @@ CASES = {
             hopeless=True,
         ),
     ),
+    "no model image": (
+        status(None, {"state": {"waiting": {"reason": "ErrImagePull", "message": "no r/m@1"}}})
+        | {"spec": {"volumes": [{"name": "model", "image": {"reference": "r/m@1"}}]}},
+        Pod(
+            "digits-1",
+            "cannot pull its image",
+            trouble="pod digits-1: the image r/m@1 cannot be pulled: no r/m@1",
+        ),
+    ),
     "no room": (
         status(PodScheduled={"reason": "Unschedulable", "message": "0/1 nodes: no cpu"}),
         Pod(
@@ -138,6 +147,8 @@ def test_the_pods_of_a_template_are_those_with_its_annotations_and_images():
         "HTTPRoute (gateway.networking.k8s.io/v1): its CRDs",
         "Unauthorized": "the login of context staging is not accepted",
         "spec.x: no\n such field": "the cluster rejects it: spec.x: no such field",
+        'admission webhook "k" denied the request: no': "the cluster rejects it: admission webhook "
+        '"k" denied the request: no: meet that in deploy/overlays/<ENV>',
     }.items(),
 )
 def test_a_rejection_in_one_line(message, expected):

@@ -15,9 +15,8 @@ from ...registry.client import Registry, Version, connect
 from ...settings import Settings
 from .. import images
 from ..images import Image
+from . import IMAGE_TAG, KIND
 
-KIND = "model"
-IMAGE_TAG = "model.image"  # of a version: the image's reference by digest
 DOCKERFILE = "FROM scratch\nCOPY --chmod=0755 . /\n"
 # What a label of the image says, by the version's tag.
 LABELS = {
@@ -38,7 +37,7 @@ def reference(settings: Settings, version: str, sha256: str) -> str:
 
 def build(settings: Settings, number: str | None, registry: str | None) -> Image:
     """Build the image of a version (default: the champion), push it where a registry is given, and
-    remember it in build/images.json and in the version's tags.
+    keep its digest in the version's tag: what deploys the version reads it there.
 
     Raises UserError when there is no engine or no such version, its files are not those that were
     registered, or the image cannot be pushed.
