@@ -11,6 +11,7 @@ API = "serving.kserve.io/v1beta1"
 CONTAINER, STORAGE_URI = "kserve-container", "STORAGE_URI"
 MODE = "serving.kserve.io/deploymentMode"
 TRIED_AGAIN = "Operation cannot be fulfilled"  # somebody else wrote the object meanwhile
+UNREADY = "InferenceServiceNotReady"  # an event that comes with any change, and says no reason
 FAILED = ("BlockedByFailedLoad", "InvalidSpec")  # states of status.modelStatus that do not pass
 
 
@@ -104,6 +105,7 @@ class Service:
             for each in self.cluster.items(self.cluster.path("v1", "events"), **query)
             if each["involvedObject"]["kind"] == self.kind
             and _time(each) >= written
+            and each.get("reason") != UNREADY
             and TRIED_AGAIN not in each["message"]
         ]
         return f"KServe: {' '.join(said[-1].split())[:600]}" if said else ""

@@ -85,11 +85,12 @@ def test_the_names_that_kserve_gives():
     assert canary.pin(found) == PIN
 
 
-def event(time, message):
+def event(time, message, reason="InternalError"):
     return {
         "involvedObject": {"kind": "InferenceService"},
         "lastTimestamp": time,
         "message": message,
+        "reason": reason,
     }
 
 
@@ -99,6 +100,7 @@ def event(time, message):
         ([event("2026-11-27T10:00:01Z", "StorageUri [dvc://x] is not supported")], "dvc://x"),
         ([event("2026-11-27T09:59:59Z", "of what it was before")], ""),
         ([event("2026-11-27T10:00:01Z", "Operation cannot be fulfilled on …")], ""),
+        ([event("2026-11-27T10:00:01Z", "no longer Ready", "InferenceServiceNotReady")], ""),
         ([], ""),
     ],
 )
