@@ -206,7 +206,8 @@ from blueprint.targets import images
 registry, arguments, *kinds = sys.argv[1:]
 built = images.build(settings.load(), arguments.split(), kinds)
 engine = images.find_engine()
-images.remember(built | {kind: images.push_one(engine, built[kind], registry) for kind in kinds})
+pushed = {kind: images.push_one(engine, built[kind], registry) for kind in kinds}
+images.remember(images.recorded() | pushed)
 """
 
 

@@ -159,7 +159,7 @@ def test_what_cannot_be_served_leaves_the_version_before(
         error = service.fails("deploy", "VERSION=2")
     finally:
         kubectl("apply", "-k", storage)
-    assert "storage-initializer" in error  # KServe's own, which is not there or not allowed
+    assert "KServe has no ClusterStorageContainer that reads mlflow-artifacts:" in error
     assert re.search(r"version 1 \(\w+\) serves on$", error)
 
     more = {"op": "replace", "path": "/spec/predictor/minReplicas", "value": 9}

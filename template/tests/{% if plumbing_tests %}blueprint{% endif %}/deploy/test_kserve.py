@@ -14,8 +14,9 @@ class Cluster:
 
     namespace = "team"
 
-    def __init__(self, live=None, known=True, events=()):
+    def __init__(self, live=None, known=True, events=(), readers=()):
         self.live, self.known, self.events = live, known, list(events)
+        self.readers = list(readers)
 
     def path(self, version, plural, name=""):
         return f"{plural}/{name}"
@@ -26,7 +27,7 @@ class Cluster:
         return self.live
 
     def items(self, path, **query):
-        return self.events
+        return self.readers if "clusterstoragecontainers" in path else self.events
 
 
 def live(**predictor):
@@ -120,3 +121,16 @@ def test_a_model_that_cannot_be_loaded(time, problem):
     status = {"transitionStatus": "BlockedByFailedLoad", "lastFailureInfo": failure}
     found["status"] = {"modelStatus": status}
     assert Service(Cluster(), "digits").problem(found) == problem
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "problem"),
+    [(["s3://"], "deploy/storage-container"), (["s3://", "mlflow-artifacts:"], ""), ([], "")],
+)
+def test_files_that_nothing_in_the_cluster_reads(prefixes, problem):
+    """Without a look at what reads, nothing is said."""
+    pin = Pin("7", "ab" * 32, "mlflow-artifacts:/1/run/artifacts/model")
+    readers = [{"spec": {"supportedUriFormats": [{"prefix": each}]}} for each in prefixes]
+    found = Service(Cluster(readers=readers), "digits").problem(live(annotations=pin.annotations))
+    assert problem in found
+    assert bool(found) == bool(problem)
