@@ -4,6 +4,7 @@ do there."""
 import json
 import re
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def stand_in(first: Project, official: str) -> str:
 
 
 def test_tensorflow_servings_pod_gets_its_model_and_answers(
-    tensorflow: Project, copy_of: Callable[..., Any]
+    tensorflow: Project, copy_of: Callable[..., Any], tunnel: Callable[[Any], str]
 ) -> None:
     """What is proven: the image that fetches, the store, the script that follows it, the probes."""
     served = copy_of(tensorflow, "pictures")
@@ -99,10 +100,10 @@ def test_tensorflow_servings_pod_gets_its_model_and_answers(
     assert served.answers() == "1"
     folder = next((tensorflow.path / ".mlops" / "store" / "pictures").glob("1-*"))
     example = json.loads((folder / "example.json").read_text())
-    body = json.dumps({"instances": example["instances"]})
-    path = f"services/{served.name}:http/proxy/v1/models/{served.name}:predict"
-    url = f"/api/v1/namespaces/{served.namespace}/{path}"
-    answer = json.loads(kubectl("create", "--raw", url, "--filename=-", text=body))
+    body = json.dumps({"instances": example["instances"]}).encode()
+    url = f"{tunnel(served)}/v1/models/{served.name}:predict"
+    with urllib.request.urlopen(url, body, timeout=20) as response:
+        answer = json.loads(response.read())
     [found], [expected] = answer["predictions"][:1], example["predictions"][:1]
     assert found == pytest.approx(expected, abs=1e-3)
 
