@@ -72,7 +72,8 @@ class Served:
         spec = content["spec"]["template"]["spec"]
         for each in [*spec["initContainers"], *spec["containers"]]:
             if each["name"] == container:
-                each["env"].append({"name": name, "value": value})
+                pinned = {"valueFrom": None} if name.startswith("MODEL_") else {}  # in the base
+                each["env"].append({"name": name, "value": value} | pinned)
         file.write_text(yaml.safe_dump(content))
 
     def evict(self, pod: str) -> bool:
