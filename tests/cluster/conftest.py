@@ -82,7 +82,8 @@ class Served:
         spec = content["spec"]["template"]["spec"]
         for each in [*spec["initContainers"], *spec["containers"]]:
             if each["name"] == container:
-                each["env"].append({"name": name, "value": value})
+                pinned = {"valueFrom": None} if name.startswith("MODEL_") else {}  # in the base
+                each["env"].append({"name": name, "value": value} | pinned)
         file.write_text(yaml.safe_dump(content))
 
     def evict(self, pod: str) -> bool:
@@ -202,18 +203,127 @@ def let_out(project: Project, uri: str) -> None:
     file.write_text(yaml.safe_dump(content))
 
 
-@pytest.fixture
-def served(prepared: tuple[Project, str], tmp_path: Path) -> Iterator[Served]:
+@contextlib.contextmanager
+def copied(project: Project, uri: str, folder: Path, name: str = Served.name) -> Iterator[Served]:
     """A copy of its own, for a namespace of its own, with nothing deployed."""
-    project, uri = prepared
-    path = tmp_path / "project"
+    path = folder / "project"
     ignored = shutil.ignore_patterns(".venv", ".mlops", "__pycache__")
     shutil.copytree(project.path, path, ignore=ignored, symlinks=True)
     (path / ".venv").symlink_to(project.path / ".venv")
     with cluster.namespace("deploy") as namespace:
-        copy = Served(Project(path), namespace, uri)
+        copy = Served(Project(path), namespace, uri, name)
         copy.configure(namespace=namespace)
         yield copy
+
+
+@pytest.fixture
+def served(prepared: tuple[Project, str], tmp_path: Path) -> Iterator[Served]:
+    with copied(*prepared, tmp_path) as copy:
+        yield copy
+
+
+# What makes and pushes some of a project's images: REGISTRY ARGUMENTS KIND…
+PUSH = """
+import sys
+from blueprint import settings
+from blueprint.targets import images
+registry, arguments, *kinds = sys.argv[1:]
+built = images.build(settings.load(), arguments.split(), kinds)
+engine = images.find_engine()
+pushed = {kind: images.push_one(engine, built[kind], registry) for kind in kinds}
+images.remember(images.recorded() | pushed)
+"""
+
+
+@pytest.fixture(scope="session")
+def push() -> Callable[..., None]:
+    """What has the cluster's registry hold some images, and no others, of a project."""
+
+    def images(project: Project, *kinds: str, arguments: str = "") -> None:
+        project.run_python("-c", PUSH, cluster.REGISTRY, arguments, *kinds)
+
+    return images
+
+
+@pytest.fixture(scope="session")
+def sibling(
+    template: Path, prepared: tuple[Project, str], push: Callable[..., None]
+) -> Callable[..., Project]:
+    """What makes another project for the same cluster, MLflow and registry, with only those of its
+    images that are named. Where it has the same framework, it deploys the first one's versions."""
+    config = prepared[0].path / "config" / "staging.yaml"
+
+    def make(folder: Path, *kinds: str, **answers: Any) -> Project:
+        answers = ANSWERS | {"cloud": "on-prem"} | answers
+        project = Project(rendering.render(template, folder, **answers))
+        rendering.git(project.path, "init", "-q", "-b", "main")
+        shutil.copy(config, project.path / "config")
+        project.make("setup", timeout=900)
+        rendering.commit(project.path, "The project, for this cluster")
+        push(project, *kinds, arguments=engine.build_arguments(project.path, kinds[0]))
+        return project
+
+    return make
+
+
+@pytest.fixture
+def copy_of(prepared: tuple[Project, str], tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """What copies a project, as `served` is a copy of the first."""
+    with contextlib.ExitStack() as stack:
+        yield lambda project, *name: stack.enter_context(
+            copied(project, prepared[1], tmp_path, *name)
+        )
+
+
+@pytest.fixture
+def tunnel() -> Iterator[Callable[[Served, str], str]]:
+    """What opens a way from this machine to one of the pods behind a Service; its address."""
+    open_ones: list[subprocess.Popen[str]] = []
+
+    def dig(served: Served, service: str = "") -> str:
+        command = ["kubectl", "port-forward", f"--namespace={served.namespace}"]
+        command += ["--address=127.0.0.1", f"service/{service or served.name}", ":80"]
+        open_ones.append(
+            subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        )
+        output = open_ones[-1].stdout
+        assert output
+        [port] = re.findall(r"127.0.0.1:(\d+)", output.readline())
+        return f"http://127.0.0.1:{port}"
+
+    yield dig
+    for each in open_ones:
+        stop(each)
+
+
+@pytest.fixture
+def damaged(prepared: tuple[Project, str]) -> Callable[[str], Any]:
+    """Inside, the registry says another hash of that version's files."""
+    project, uri = prepared
+    code = """
+import sys
+from mlflow import MlflowClient
+client, name = MlflowClient(sys.argv[1], registry_uri=sys.argv[1]), "digit-recognition"
+print(client.get_model_version(name, sys.argv[2]).tags["model.files_sha256"])
+client.set_model_version_tag(name, sys.argv[2], "model.files_sha256", sys.argv[3])
+"""
+
+    @contextlib.contextmanager
+    def damage(version: str) -> Iterator[None]:
+        before = project.run_python("-c", code, uri, version, "0" * 64).strip()
+        try:
+            yield
+        finally:
+            project.run_python("-c", code, uri, version, before)
+
+    return damage
+
+
+@pytest.fixture(scope="session")
+def model(prepared: tuple[Project, str]) -> str:
+    """The folder of version 3, where it was trained."""
+    [found] = (prepared[0].path / ".mlops" / "store" / "digit-recognition").glob("3-*")
+    return str(found)
 
 
 @pytest.fixture(scope="session")

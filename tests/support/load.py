@@ -10,8 +10,9 @@ from contextlib import contextmanager
 class Load:
     """Several clients, each with a pause between its requests; half of them keep a connection."""
 
-    def __init__(self, address, host, path, clients=4, pause=0.02):
+    def __init__(self, address, host, path, body=b'{"instances": [1]}', clients=4, pause=0.02):
         self.address, self.host, self.path, self.pause = address, host, path, pause
+        self.body = body
         self.answers = Counter()  # by status, 0 for none, and version
         self.failures = []
         self._stop, self._lock = threading.Event(), threading.Lock()
@@ -38,13 +39,12 @@ class Load:
 
     def _ask(self, keep):
         connection = None
-        body = b'{"instances": [1]}'
         headers = {"Host": self.host, "Content-Type": "application/json"}
         while not self._stop.is_set():
             status, version = 0, ""
             try:
                 connection = connection or http.client.HTTPConnection(self.address, timeout=10)
-                connection.request("POST", self.path, body, headers)
+                connection.request("POST", self.path, self.body, headers)
                 answer = connection.getresponse()
                 text = answer.read()
                 status, version = answer.status, answer.getheader("X-Model-Version", "")

@@ -1,7 +1,7 @@
 """Is a server's contract the one in docs/serving.md? `python -m blueprint.serving.conformance`.
 
 It asks the running server of this project, or any --url, and prints a line a check. What must be
-answered comes from the exported model on this machine. A protocol that was asked for adds its own.
+answered comes from the exported model, of the store or the registry. A protocol adds its own.
 """
 
 import argparse
@@ -251,17 +251,16 @@ def find(options: argparse.Namespace) -> Target:
         raise UserError(f"no server answers at {url} ({error}): start `make serve`") from None
     if answer.code in (401, 403):
         raise UserError(f"{url} answers {answer.code}: set {AUTHORIZATION}='Bearer …'")
-    version = available(answer) if answer.code == 200 else None
+    version = available(answer) or ""
     if not directory and not version:
-        text = f'{url} has no version of {name!r}: give MODEL=…, or ARGS="--model-dir DIR"'
-        raise UserError(text)
+        raise UserError(f"{url} has no version of {name!r}: give MODEL=…, or --model-dir")
     if not directory and loaded.serving.store:
-        directory = store.find(loaded.serving.store, name, version or "")
+        directory = store.find(loaded.serving.store, name, version)
     if not directory:  # as where a cluster serves
         from ..registry.client import connect
 
         registry = connect(loaded.registry)
-        with registry.model(registry.version(version or "")) as directory:
+        with registry.model(registry.version(version)) as directory:
             return of_model(url, name, directory, options.predict_path, **headers)
     return of_model(url, name, directory, options.predict_path, **headers)
 

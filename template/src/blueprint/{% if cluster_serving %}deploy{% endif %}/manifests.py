@@ -57,13 +57,14 @@ def build(settings: Settings, served: Platform, pin: Pin) -> str:
 def _images(settings: Settings) -> list[dict[str, str]]:
     """Each image, which manifests call by its kind, by the digest that was pushed."""
     built = images.recorded()
-    serving = built.get("serving")
-    if serving is None or not serving.pushed:
+    needed = [kind for kind in images.kinds_here() if kind != "pipeline"]
+    if missing := [kind for kind in needed if kind not in built or not built[kind].pushed]:
         registry = settings.images.registry or "registry.example.com/team"
         raise UserError(
-            "the cluster pulls the serving image from a registry: `make images`, then "
+            f"the cluster pulls the {missing[0]} image from a registry: `make images`, then "
             f"`make push REGISTRY={registry}`"
         )
+    serving = built["serving"]
     if serving.code != fingerprint():
         old = f"{serving.reference} is of other code than the project's: `make images push`"
         print(f"warning: {old}", file=sys.stderr)
@@ -80,7 +81,7 @@ def _model(objects: list[Object], overlay: Path, pin: Pin) -> list[dict[str, str
     if not _mounting(objects):
         return []
     if not pin.image:
-        command = f"make model-image ENV={configuration.selected()} VERSION={pin.version}"
+        command = f"make model-image ENV={selected()} VERSION={pin.version}"
         raise UserError(
             f"{overlay} mounts the model as an image, and {pin} has none: `{command}` pushes it"
         )

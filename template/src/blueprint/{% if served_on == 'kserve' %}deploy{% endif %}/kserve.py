@@ -9,8 +9,11 @@ from .pin import SHA256, URI, VERSION, Pin, pinned
 
 API = "serving.kserve.io/v1beta1"
 CONTAINER, STORAGE_URI = "kserve-container", "STORAGE_URI"
+PROXIED = "mlflow-artifacts:"  # files that MLflow itself hands out
+READERS = "/apis/serving.kserve.io/v1alpha1/clusterstoragecontainers"
 MODE = "serving.kserve.io/deploymentMode"
 TRIED_AGAIN = "Operation cannot be fulfilled"  # somebody else wrote the object meanwhile
+UNREADY = "InferenceServiceNotReady"  # an event that comes with any change, and says no reason
 FAILED = ("BlockedByFailedLoad", "InvalidSpec")  # states of status.modelStatus that do not pass
 
 
@@ -81,7 +84,7 @@ class Service:
         if not self.predictor and now and status.get("transitionStatus") in FAILED:
             text = failure.get("message") or failure.get("reason") or status["transitionStatus"]
             return f"KServe: {' '.join(text.split())[-600:]}"
-        return self._warning(live)
+        return self._unread(live) or self._warning(live)
 
     def address(self, live: Object) -> str:
         url = live.get("status", {}).get("url")
@@ -94,6 +97,20 @@ class Service:
         canaries = (each["predictor"] for each in live["spec"].get("canary") or ())
         return next((each for each in canaries if each["name"] == self.predictor), None)
 
+    def _unread(self, live: Object) -> str:
+        """That nothing in the cluster reads such files, where that may be looked at."""
+        pin = self.pin(live)
+        if pin is None or not pin.uri.startswith(PROXIED):
+            return ""
+        readers = self.cluster.items(READERS)
+        known = [form.get("prefix") for each in readers for form in _formats(each)]
+        if not readers or PROXIED in known:
+            return ""
+        return (
+            f"KServe has no ClusterStorageContainer that reads {PROXIED} whoever runs the cluster "
+            "applies deploy/storage-container (docs/manifests.md)"
+        )
+
     def _warning(self, live: Object) -> str:
         """What the controller says about the object as it is, such as a scheme that nobody reads:
         it is in no status."""
@@ -104,9 +121,16 @@ class Service:
             for each in self.cluster.items(self.cluster.path("v1", "events"), **query)
             if each["involvedObject"]["kind"] == self.kind
             and _time(each) >= written
+            and each.get("reason") != UNREADY
             and TRIED_AGAIN not in each["message"]
         ]
         return f"KServe: {' '.join(said[-1].split())[:600]}" if said else ""
+
+
+def _formats(reader: Object) -> list[dict[str, str]]:
+    """What a ClusterStorageContainer reads."""
+    found: list[dict[str, str]] = reader["spec"]["supportedUriFormats"]
+    return found
 
 
 def _writings(live: Object) -> list[str]:

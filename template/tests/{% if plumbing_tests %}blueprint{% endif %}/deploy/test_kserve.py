@@ -14,8 +14,9 @@ class Cluster:
 
     namespace = "team"
 
-    def __init__(self, live=None, known=True, events=()):
+    def __init__(self, live=None, known=True, events=(), readers=()):
         self.live, self.known, self.events = live, known, list(events)
+        self.readers = list(readers)
 
     def path(self, version, plural, name=""):
         return f"{plural}/{name}"
@@ -26,7 +27,7 @@ class Cluster:
         return self.live
 
     def items(self, path, **query):
-        return self.events
+        return self.readers if "clusterstoragecontainers" in path else self.events
 
 
 def live(**predictor):
@@ -85,11 +86,12 @@ def test_the_names_that_kserve_gives():
     assert canary.pin(found) == PIN
 
 
-def event(time, message):
+def event(time, message, reason="InternalError"):
     return {
         "involvedObject": {"kind": "InferenceService"},
         "lastTimestamp": time,
         "message": message,
+        "reason": reason,
     }
 
 
@@ -99,6 +101,7 @@ def event(time, message):
         ([event("2026-11-27T10:00:01Z", "StorageUri [dvc://x] is not supported")], "dvc://x"),
         ([event("2026-11-27T09:59:59Z", "of what it was before")], ""),
         ([event("2026-11-27T10:00:01Z", "Operation cannot be fulfilled on …")], ""),
+        ([event("2026-11-27T10:00:01Z", "no longer Ready", "InferenceServiceNotReady")], ""),
         ([], ""),
     ],
 )
@@ -118,3 +121,16 @@ def test_a_model_that_cannot_be_loaded(time, problem):
     status = {"transitionStatus": "BlockedByFailedLoad", "lastFailureInfo": failure}
     found["status"] = {"modelStatus": status}
     assert Service(Cluster(), "digits").problem(found) == problem
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "problem"),
+    [(["s3://"], "deploy/storage-container"), (["s3://", "mlflow-artifacts:"], ""), ([], "")],
+)
+def test_files_that_nothing_in_the_cluster_reads(prefixes, problem):
+    """Without a look at what reads, nothing is said."""
+    pin = Pin("7", "ab" * 32, "mlflow-artifacts:/1/run/artifacts/model")
+    readers = [{"spec": {"supportedUriFormats": [{"prefix": each}]}} for each in prefixes]
+    found = Service(Cluster(readers=readers), "digits").problem(live(annotations=pin.annotations))
+    assert problem in found
+    assert bool(found) == bool(problem)
