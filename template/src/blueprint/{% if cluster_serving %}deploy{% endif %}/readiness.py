@@ -13,7 +13,7 @@ from ..targets import images
 from . import kubectl
 from .connection import Cluster, from_here
 from .deployment import configured, open_platform
-from .settings import Deploy
+from .settings import Deploy, selected
 from .status import difference
 
 RBAC = Path("deploy/rbac")  # what the pipeline may do; whoever runs the cluster applies it
@@ -76,7 +76,7 @@ def _account(deploy: Deploy) -> str:
     """The service account that deploys for the pipeline, where the configuration names one."""
     if deploy.pipeline_account is None:
         return "deploy.pipeline_account is not set: no pipeline deploys there"
-    folder = RBAC / configuration.selected()
+    folder = RBAC / selected()
     objects = list(yaml.safe_load_all(kubectl.build(folder)))
     found = {
         (f"system:serviceaccount:{who['namespace']}:{who['name']}", each["metadata"]["namespace"])
