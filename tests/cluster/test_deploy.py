@@ -14,7 +14,6 @@ from support.clients import Clients
 from support.cluster import kubectl
 from support.project import Project, free_port, get, stop
 
-pytestmark = pytest.mark.slow
 LINE = r"version {} \([0-9a-f]{{12}}\) in image {} answers at http://\S+ after ([\d.]+) s"
 
 
@@ -81,6 +80,7 @@ def test_three_rollouts_lose_no_request(served: Any, instance: str) -> None:
     assert sum(answers.values()) >= 2000
 
 
+@pytest.mark.slow
 def test_a_pod_that_is_deleted_or_evicted_loses_no_request(served: Any, instance: str) -> None:
     floor = {"op": "replace", "path": "/spec/minReplicas", "value": 2}
     served.overlay(floor, kind="HorizontalPodAutoscaler")
@@ -96,6 +96,7 @@ def test_a_pod_that_is_deleted_or_evicted_loses_no_request(served: Any, instance
     assert {*clients.answers(90)} == {"200 3"}
 
 
+@pytest.mark.slow
 def test_a_rollback_moves_the_alias_and_the_pods(served: Any) -> None:
     served.make("deploy")
     try:
@@ -113,6 +114,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BROKEN)
 def test_what_is_broken_never_answers(served: Any, case: str) -> None:
     served.make("deploy", "VERSION=1")
@@ -129,6 +131,7 @@ def test_what_is_broken_never_answers(served: Any, case: str) -> None:
     assert served.answers() == "1"
 
 
+@pytest.mark.slow
 def test_files_that_are_not_the_registered_ones_are_not_served(
     served: Any, prepared: tuple[Project, str]
 ) -> None:
@@ -151,6 +154,7 @@ print(before)
     served.settles_on("1")
 
 
+@pytest.mark.slow
 def test_a_mistake_costs_one_line_and_changes_nothing(served: Any, tmp_path: Path) -> None:
     served.make("deploy", "VERSION=1")
     assert "no version 77" in served.fails("deploy", "VERSION=77")
@@ -180,6 +184,7 @@ def test_a_mistake_costs_one_line_and_changes_nothing(served: Any, tmp_path: Pat
     assert served.answers() == "1"
 
 
+@pytest.mark.slow
 def test_a_first_deployment_that_fails_leaves_no_pod(served: Any) -> None:
     served.set_variable("server", "MLOPS_SERVING__PORT", "none")
     error = served.fails("deploy")
@@ -188,6 +193,7 @@ def test_a_first_deployment_that_fails_leaves_no_pod(served: Any) -> None:
     assert not kubectl("get", f"--namespace={served.namespace}", named, check=False)
 
 
+@pytest.mark.slow
 def test_who_may_not_is_told_what(served: Any, tmp_path: Path) -> None:
     at = f"--namespace={served.namespace}"
     kubectl("create", at, "serviceaccount", "reader")

@@ -21,7 +21,6 @@ from support.cluster import kubectl
 from support.project import Project, environment, get
 from support.rules import rules
 
-pytestmark = pytest.mark.slow
 NAME = "digit-recognition"
 # What an owner writes for a cluster with rules: docs/kubeflow.md of a project.
 FITTING = {
@@ -156,6 +155,7 @@ def wait_for(what: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.5)
 
 
+@pytest.mark.slow
 def test_an_accepted_model_becomes_the_champion_and_each_pod_gets_what_it_is_to_have(
     site: Site, room: tuple[str, Path]
 ) -> None:
@@ -207,6 +207,7 @@ def test_an_accepted_model_becomes_the_champion_and_each_pod_gets_what_it_is_to_
     assert f"version {site.champion()} is the champion" in done.logs["deploy_model"]
 
 
+@pytest.mark.slow
 def test_a_rejected_model_is_not_deployed_and_a_run_that_is_open_is_joined(
     site: Site, room: tuple[str, Path]
 ) -> None:
@@ -285,6 +286,7 @@ def test_the_pipeline_deploys_an_accepted_model_and_no_other(
         kubectl("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", namespace)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(REAL), reason="make debug does it there")
 def test_a_step_waits_until_it_is_told_to_go_on(site: Site, room: tuple[str, Path]) -> None:
     """The variable is KFP's, the command is ours; what waits in Argo's place is the runner's."""
@@ -331,6 +333,7 @@ def strict(site: Site, tmp_path: Path) -> Iterator[tuple[str, Path]]:
         yield name, root
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(REAL), reason="Kubeflow's own pods would have to be left out of the rules")
 def test_in_a_cluster_with_rules_each_is_named_and_the_options_meet_them(
     site: Site, strict: tuple[str, Path]
