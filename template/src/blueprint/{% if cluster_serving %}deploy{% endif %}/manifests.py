@@ -68,12 +68,12 @@ def _images(settings: Settings) -> list[dict[str, str]]:
     if serving.code != fingerprint():
         old = f"{serving.reference} is of other code than the project's: `make images push`"
         print(f"warning: {old}", file=sys.stderr)
-    found = []
-    for kind, image in built.items():
-        name, _, digest = image.pushed.partition("@")
-        if digest:
-            found.append({"name": kind, "newName": name, "digest": digest})
-    return found
+    return [_pinned(kind, built[kind].pushed) for kind in needed]
+
+
+def _pinned(kind: str, pushed: str) -> dict[str, str]:
+    name, _, digest = pushed.partition("@")
+    return {"name": kind, "newName": name, "digest": digest}
 
 
 def _model(objects: list[Object], overlay: Path, pin: Pin) -> list[dict[str, str]]:
@@ -85,8 +85,7 @@ def _model(objects: list[Object], overlay: Path, pin: Pin) -> list[dict[str, str
         raise UserError(
             f"{overlay} mounts the model as an image, and {pin} has none: `{command}` pushes it"
         )
-    name, _, digest = pin.image.partition("@")
-    return [{"name": MODEL, "newName": name, "digest": digest}]
+    return [_pinned(MODEL, pin.image)]
 
 
 def _mounting(objects: list[Object]) -> list[Object]:
