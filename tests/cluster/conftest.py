@@ -228,10 +228,8 @@ import sys
 from blueprint import settings
 from blueprint.targets import images
 registry, arguments, *kinds = sys.argv[1:]
-built = images.build(settings.load(), arguments.split(), kinds)
-engine = images.find_engine()
-pushed = {kind: images.push_one(engine, built[kind], registry) for kind in kinds}
-images.remember(images.recorded() | pushed)
+images.build(settings.load(), arguments.split(), kinds)
+images.push(settings.load(), registry, kinds)
 """
 
 
