@@ -72,10 +72,10 @@ def test_the_first_deployment_and_the_way_to_the_next_ones_and_back(
 
 def test_three_rollouts_lose_no_request(served: Any, instance: str) -> None:
     served.make("deploy")
-    clients = Clients(served.namespace, served.name, served.pods()[0], instance, 60)
+    clients = Clients(served.namespace, served.name, served.pods()[0], instance, 90)
     for version in ("1", "2", "3"):
         served.make("deploy", f"VERSION={version}")
-    answers = clients.answers(110)
+    answers = clients.answers(140)
     assert {*answers} == {"200 1", "200 2", "200 3"}
     assert sum(answers.values()) >= 2000
 

@@ -35,7 +35,7 @@ def test_bentoml_answers_as_agreed_and_a_rollout_loses_no_new_connection(
     model: str,
 ) -> None:
     served = copy_of(bentoml)
-    served.make("deploy")
+    served.make("deploy", "VERSION=3")
     shown = served.make("conformance", f"URL={tunnel(served)}", f"ARGS=--model-dir {model}")
     assert ", 0 failed" in shown
     clients = Clients(served.namespace, served.name, served.pods()[0], instance, 50)
@@ -150,7 +150,7 @@ def test_the_autoscaler_goes_up_and_down_under_load(served: Any, instance: str) 
     down = {"stabilizationWindowSeconds": 15}
     change = {"op": "replace", "path": "/spec/behavior/scaleDown", "value": down}
     served.overlay(change, kind="HorizontalPodAutoscaler")
-    served.make("deploy")
+    served.make("deploy", "VERSION=3")
     assert replicas(served) == 1
     clients = Clients(served.namespace, served.name, served.pods()[0], instance, 75)
     up = waited(lambda: replicas(served) >= 2, 75)
