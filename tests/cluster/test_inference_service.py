@@ -88,7 +88,7 @@ def test_versions_come_and_go_without_a_lost_request(
     gateway = find_gateway()["address"]
     shown = service.make("deploy")
     assert f"InferenceService {service.name} is new" in shown
-    assert re.search(rf"version 3 \(\w+\) in image \w+ answers at http://\S+ after", shown)
+    assert re.search(r"version 3 \(\w+\) in image \w+ answers at http://\S+ after", shown)
     assert "It is the registry's champion" in service.make("status")
     settled(gateway, host, service.name)
     options = f"ARGS=--host {host} --model-dir {model}"
