@@ -15,7 +15,7 @@ def monitor(
     port: Port = None,
     files: Annotated[bool, typer.Option("--files", help="write them, start nothing")] = False,
 ) -> None:
-    """Show the running server in Prometheus, Alertmanager and Grafana, with alerts; until Ctrl-C."""
+    """Watch the running server in Prometheus and Grafana, with alerts; until Ctrl-C."""
     from ... import settings
     from . import stack
     from .files import write

@@ -49,7 +49,7 @@ def services(settings: Settings, folder: Path) -> list[Service]:
             f"--config.file={folder / 'prometheus' / 'prometheus.yml'}",
             f"--storage.tsdb.path={data / 'prometheus'}",
             f"--web.listen-address=127.0.0.1:{monitor.prometheus_port}",
-            "--log.level=warn",
+            "--log.level=error",
         ],
     )
     alertmanager = Service(
@@ -63,7 +63,7 @@ def services(settings: Settings, folder: Path) -> list[Service]:
             f"--storage.path={data / 'alertmanager'}",
             f"--web.listen-address=127.0.0.1:{monitor.alertmanager_port}",
             "--cluster.listen-address=",
-            "--log.level=warn",
+            "--log.level=error",
         ],
     )
     home = next((path for path in GRAFANA_HOMES if Path(path).is_dir()), GRAFANA_HOMES[0])
