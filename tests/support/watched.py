@@ -1,6 +1,7 @@
 """Real Prometheus, Alertmanager and Pushgateway, a webhook that listens, and clients that ask."""
 
 import http.server
+import itertools
 import json
 import os
 import re
@@ -25,6 +26,7 @@ FASTER = 180  # a minute takes a third of a second
 # Durations, in windows and where a key says how long; numbers of seconds in expressions stay.
 DURATION = re.compile(r"(?<=[\[ ])(\d+)([smhdw])(?=[\],}\n]|\)| #)")
 SCRAPE = "200ms"
+PAUSE_SECONDS = 0.1  # of each client, between its requests
 INSTALL = "apt install prometheus prometheus-alertmanager prometheus-pushgateway"
 TABLE = {"task": "tabular-classification", "framework": "sklearn"}
 NAME = "digit-recognition"  # of the model, the pipeline and the job: the default project's
@@ -134,7 +136,10 @@ class Programs:
 
     def push(self, pipeline: str, metrics: dict[str, float], **labels: str) -> None:
         """What a pipeline pushes: its group is replaced."""
-        lines = "".join(f"{name} {value}\n" for name, value in metrics.items())
+        lines = "".join(
+            f"# TYPE {name.partition('{')[0]} gauge\n{name} {value}\n"
+            for name, value in metrics.items()
+        )
         labels = {"pipeline": pipeline, **labels}
         path = "".join(f"/{name}/{value}" for name, value in labels.items())
         url = f"http://127.0.0.1:{self.ports['pushgateway']}/metrics/job/pipelines{path}"
@@ -142,47 +147,49 @@ class Programs:
         urllib.request.urlopen(request, timeout=10).close()
 
     def alert(self, name: str, status: str, after: int = 0) -> dict[str, Any] | None:
-        """The newest alert of that name that the webhook got after so many, if it is that status."""
+        """The newest alert of that name, of those after so many, if its status is that one."""
         found = [a for _, a in self.webhook.received[after:] if a["labels"]["alertname"] == name]
         return found[-1] if found and found[-1]["status"] == status else None
 
 
 class Clients:
-    """A client that asks all the time; which rows, and how they are changed, can be set."""
+    """Clients that ask all the time; which rows, and how they are changed, can be set."""
 
-    def __init__(self, url: str, rows: dict[str, list[Any]], pause: float = 0.03) -> None:
-        self._url, self._pause, self.rows = url, pause, rows
+    def __init__(self, url: str, rows: dict[str, list[Any]], number: int = 4) -> None:
+        self._url, self.rows = url, rows
         self.only: str | None = None  # the rows of one class
         self.factor = 1.0  # of each number
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, args=(first,), daemon=True)
+            for first in range(number)
+        ]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._end.set()
-        self._thread.join(10)
+        for thread in self._threads:
+            thread.join(10)
 
-    def _run(self) -> None:
-        for row in self._chosen():
-            body = json.dumps({"instances": [row]}).encode()
+    def _run(self, first: int) -> None:
+        for number in itertools.count(first):
+            body = json.dumps({"instances": [self._row(number)]}).encode()
             with suppress(OSError):  # an error is what some tests want
                 urllib.request.urlopen(self._url, body, timeout=10).close()
-            if self._end.wait(self._pause):
+            if self._end.wait(PAUSE_SECONDS):
                 return
 
-    def _chosen(self) -> Iterator[Any]:
-        number = 0
-        while True:
-            number += 1
-            label = self.only or sorted(self.rows)[number % len(self.rows)]
-            row = self.rows[label][number % len(self.rows[label])]
-            yield {
-                name: value * self.factor if isinstance(value, float | int) else value
-                for name, value in row.items()
-            }
+    def _row(self, number: int) -> Any:
+        label = self.only or sorted(self.rows)[number % len(self.rows)]
+        row = self.rows[label][number % len(self.rows[label])]
+        return {
+            name: value * self.factor if isinstance(value, float | int) else value
+            for name, value in row.items()
+        }
 
 
 def until(true: Any, what: str, seconds: float) -> Any:

@@ -25,8 +25,7 @@ TF_SERVING = "/monitoring/prometheus/metrics"  # where its numbers are: docker/t
 
 def write(settings: Settings, port: int | None = None) -> Path:
     """Write the folder of the selected environment, and return it. `port` is the server's."""
-    environment = os.environ.get(ENVIRONMENT) or "local"
-    folder = BUILD / environment
+    folder = BUILD / environment()
     shutil.rmtree(folder, ignore_errors=True)
     for name in FOLDERS:
         shutil.copytree(SOURCE / name, folder / name)
@@ -35,10 +34,20 @@ def write(settings: Settings, port: int | None = None) -> Path:
         path.write_text(RUNBOOKS.sub(f"{settings.monitor.runbooks}/", path.read_text()))
     _dump(prometheus / "rules" / "slo.yml", objectives(settings))
     (prometheus / "targets").mkdir()
-    for name, targets in _targets(settings, environment, port).items():
+    for name, targets in _targets(settings, port).items():
         _dump(prometheus / "targets" / f"{name}.yml", targets)
     _add_webhooks(settings, folder / "alertmanager" / "alertmanager.yml")
     return folder
+
+
+def environment() -> str:
+    """The name of the configuration, which is a label of every target."""
+    return os.environ.get(ENVIRONMENT) or "local"
+
+
+def metrics_path() -> str:
+    """Where a server has its numbers."""
+    return TF_SERVING if find_spec("blueprint.serving.http") is None else "/metrics"
 
 
 def objectives(settings: Settings) -> dict[str, Any]:
@@ -68,13 +77,12 @@ def pipelines(settings: Settings) -> tuple[str, bool]:
     return f"{metrics.host}:{metrics.port}", True
 
 
-def _targets(settings: Settings, environment: str, port: int | None) -> dict[str, Any]:
+def _targets(settings: Settings, port: int | None) -> dict[str, Any]:
     serving, name = settings.serving, settings.registry.name
-    labels = {"environment": environment, "job": name, "role": "server"}
-    if find_spec("blueprint.serving.http") is None:
-        labels["__metrics_path__"] = TF_SERVING
+    labels = {"environment": environment(), "job": name, "role": "server"}
+    labels["__metrics_path__"] = metrics_path()
     address, _ = pipelines(settings)
-    role = {"environment": environment, "role": "pipelines"}
+    role = {"environment": environment(), "role": "pipelines"}
     return {
         "server": [{"targets": [f"{serving.host}:{port or serving.port}"], "labels": labels}],
         "pipelines": [{"targets": [address], "labels": role}] if address else [],
