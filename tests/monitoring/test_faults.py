@@ -6,6 +6,7 @@ The rules are the project's, in all but the length of a minute (`watched.scaled`
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,11 +76,11 @@ def test_latency(watched: Watched) -> None:
 
 
 def test_one_class(watched: Watched) -> None:
-    def only(label: str | None) -> None:
-        watched.clients.only = label
+    def only(row: Any) -> None:
+        watched.clients.only = row
 
-    label = sorted(watched.clients.rows)[0]
-    arrives_and_clears(watched, "OneClassOnly", lambda: only(label), lambda: only(None))
+    row = next(iter(watched.clients.rows.values()))[0]
+    arrives_and_clears(watched, "OneClassOnly", lambda: only(row), lambda: only(None))
 
 
 def test_drifted_input(watched: Watched) -> None:

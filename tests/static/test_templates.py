@@ -14,6 +14,7 @@ BUDGET = {
     "template/pyproject.toml.jinja": 12,
     "template/config/base.yaml.jinja": 12,
     "template/Makefile.jinja": 14,
+    "template/README.md.jinja": 10,
 }
 SOURCES = [path for path in tracked_files() if path.is_relative_to(TEMPLATE)]
 INDEXES = [path for path in SOURCES if path.suffix == ".jinja"]

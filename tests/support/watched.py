@@ -157,7 +157,7 @@ class Clients:
 
     def __init__(self, url: str, rows: dict[str, list[Any]], number: int = 4) -> None:
         self._url, self.rows = url, rows
-        self.only: str | None = None  # the rows of one class
+        self.only: Any = None  # one row, again and again
         self.factor = 1.0  # of each number
         self._end = threading.Event()
         self._threads = [
@@ -184,8 +184,8 @@ class Clients:
                 return
 
     def _row(self, number: int) -> Any:
-        label = self.only or sorted(self.rows)[number % len(self.rows)]
-        row = self.rows[label][number % len(self.rows[label])]
+        label = sorted(self.rows)[number % len(self.rows)]
+        row = self.only or self.rows[label][number % len(self.rows[label])]
         return {
             name: value * self.factor if isinstance(value, float | int) else value
             for name, value in row.items()
