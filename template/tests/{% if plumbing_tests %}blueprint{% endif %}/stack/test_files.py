@@ -2,11 +2,13 @@
 
 import shutil
 import stat
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import yaml
 
+from blueprint.errors import UserError
 from blueprint.monitoring.stack import files
 
 PROJECT = Path(__file__).parents[3]
@@ -42,6 +44,12 @@ def test_the_objectives_are_those_of_the_configuration(write):
     rules = read(written / "prometheus/rules/slo.yml")["groups"][0]["rules"]
     assert [rule["expr"] for rule in rules] == ["vector(0.99)", "vector(0.9)"]
     assert rules[1]["labels"] == {"le": "1.0"}  # as the server writes the bucket
+
+
+@pytest.mark.skipif(find_spec("blueprint.serving.http") is None, reason="another server counts")
+def test_a_latency_that_the_server_does_not_count_is_rejected(write):
+    with pytest.raises(UserError, match=r"slo.latency_seconds: 0.07: the server counts .*0.05"):
+        write("slo.latency_seconds=0.07")
 
 
 def test_webhooks_are_for_nobody_elses_eyes(write):

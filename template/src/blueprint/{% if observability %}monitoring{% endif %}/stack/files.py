@@ -8,6 +8,7 @@ of one's own can be given it.
 import os
 import re
 import shutil
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from ...errors import UserError
 from ...settings import ENVIRONMENT, Settings, with_login
+from ...text import listing
 
 SOURCE, BUILD = Path("monitoring"), Path("build/monitoring")
 FOLDERS = ("prometheus", "alertmanager", "grafana", "dashboards")
@@ -53,9 +56,14 @@ def metrics_path() -> str:
 def objectives(settings: Settings) -> dict[str, Any]:
     """What the rules hold the server to, as rules whose series are constant.
 
-    The latency's label is that of the histogram's bucket, as the server writes it.
+    The latency's label is that of the histogram's bucket, as the server writes it. Raises UserError
+    where it has no such bucket: the alert would never fire.
     """
     slo = settings.slo
+    buckets = _buckets()
+    if buckets and slo.latency_seconds not in buckets:
+        known = listing([f"{each:g}" for each in buckets])
+        raise UserError(f"slo.latency_seconds: {slo.latency_seconds:g}: the server counts {known}")
     rules = [
         {"record": "slo:availability:objective", "expr": f"vector({slo.availability})"},
         {
@@ -75,6 +83,13 @@ def pipelines(settings: Settings) -> tuple[str, bool]:
     if metrics.pushgateway:
         return urlsplit(metrics.pushgateway).netloc.rpartition("@")[2], False
     return f"{metrics.host}:{metrics.port}", True
+
+
+def _buckets() -> tuple[float, ...]:
+    """The bounds of the server's own histogram; none where TensorFlow Serving has another."""
+    if find_spec("blueprint.serving.http") is None:
+        return ()
+    return import_module("blueprint.serving.http.metrics").BUCKETS  # type: ignore[no-any-return]
 
 
 def _targets(settings: Settings, port: int | None) -> dict[str, Any]:
