@@ -1,7 +1,7 @@
 """Draw the panels of a project's dashboards from what a Prometheus holds, where no Grafana runs.
 
-`uv run --with matplotlib python -m tools.panels PROJECT URL SECONDS PICTURE_FOLDER`. The queries are
-those that Grafana makes, at the same places; the drawing is not Grafana's own.
+`uv run --with matplotlib python -m tools.panels PROJECT URL SECONDS FOLDER`. The queries are those
+that Grafana makes, at the same places; the drawing is not Grafana's own.
 """
 
 import datetime
