@@ -84,7 +84,7 @@ def create_app(serving: Serving, name: str, *, shared: bool = False) -> Requests
     `app.state.holder`.
     """
     api = Api(serving, name, shared=shared or serving.workers > 1)
-    protocols = [each for each in features() if hasattr(each, "routes")]
+    protocols = {each: each.routes(api) for each in features() if hasattr(each, "routes")}
 
     def status(model: str) -> Any:
         ok = {"error_code": "OK", "error_message": ""}
@@ -125,7 +125,7 @@ def create_app(serving: Serving, name: str, *, shared: bool = False) -> Requests
     app = Starlette(
         routes=[
             api.post("/v1/models/{model}:predict", read_v1),
-            *(route for protocol in protocols for route in protocol.routes(api)),
+            *(route for routes in protocols.values() for route in routes),
             api.get("/v1/models", lambda: {"models": [name]}),
             api.get("/v1/models/{model}", status),
             api.get("/v1/models/{model}/metadata", metadata),
