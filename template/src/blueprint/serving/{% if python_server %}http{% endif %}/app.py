@@ -108,8 +108,7 @@ def create_app(serving: Serving, name: str, *, shared: bool = False) -> Requests
         return openapi.describe(name, served, more)
 
     async def scrape(request: Request) -> Response:
-        headers = {"Content-Type": CONTENT_TYPE_LATEST}
-        return Response(api.metrics.render(), headers=headers)
+        return Response(api.metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def page(request: Request) -> Response:
         return Response(PAGE.read_bytes(), media_type="text/html")
