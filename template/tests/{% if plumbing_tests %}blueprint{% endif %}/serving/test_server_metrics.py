@@ -134,6 +134,14 @@ def test_many_rows_are_counted_without_being_kept(prices: Any) -> None:
     counted = {key: found[key] - before.get(key, 0) for key in found}
     assert counted["model_predictions_total{bucket=5}"] == 1500
     assert 512 <= counted["model_input_values_total{feature=age}"] <= 1500
+    before = samples(prices)
+    for _ in range(100):
+        prices.predict(body(*[row()] * 100))
+    counted = samples(prices)
+    label = "model_predictions_total{bucket=5}"
+    assert counted[label] == before[label] + 100 * 100
+    label = "model_input_values_total{feature=age}"
+    assert 0 < counted[label] - before[label] <= 100 * 100
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"features": [1]}'])

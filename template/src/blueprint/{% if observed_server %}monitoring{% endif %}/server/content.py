@@ -1,11 +1,14 @@
 """What is in the requests: predictions by class or decile, and inputs against the training data.
 
-Requests wait for a moment and are counted together, with NumPy: a request costs an append. The
-labels are those of the model's signature and of its reference, never a client's words.
+Every prediction is counted. Of the inputs, some requests a second are looked at, together and with
+NumPy: so a request costs a few microseconds, and what is kept of them is bounded. The labels are
+those of the model's signature and of its reference, never a client's words.
 """
 
 import asyncio
 import logging
+import threading
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +26,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_FEATURES, MOST_CLASSES = 100, 100  # each is a series, or four
-ROWS = 512  # that wait at most
-SECONDS = 1.0  # that they wait at most
-PIXELS = 200_000
-VALUES = 64 * ROWS  # of all features that wait at most: a wide table has fewer rows
+SECONDS = 1.0  # until what has waited is counted
+ROWS, AT_LEAST = 512, 8  # rows that are looked at in that time; those that a request counts for
+PIXELS = 200_000  # of pictures that are looked at
 
 
 class Counters:
@@ -63,46 +65,47 @@ class Content:
     def __init__(self, counters: Counters, folder: Callable[["Served"], Path]) -> None:
         self._counters, self._folder = counters, folder
         self._known: dict[Served, _Model] = {}
+        self._lock = threading.Lock()  # the holder's thread prepares a model, too
         self._served: Served | None = None
-        self._waiting: list[tuple[Mapping[str, np.ndarray] | None, np.ndarray]] = []
-        self._rows = 0
+        self._model: _Model | None = None
+        self._waiting: list[Mapping[str, np.ndarray]] = []
+        self._room = ROWS
         self._timer: asyncio.TimerHandle | None = None
 
     def prepare(self, served: "Served") -> "_Model":
         """Read what is known of a model's training data; only of the last two models."""
-        model = self._known.get(served)
-        if model is None:
-            model = _Model(served, reference.read(self._folder(served)), self._counters)
-            self._known = {**dict([*self._known.items()][-1:]), served: model}
+        with self._lock:
+            model = self._known.get(served)
+            if model is None:
+                model = _Model(served, reference.read(self._folder(served)), self._counters)
+                self._known = {**dict([*self._known.items()][-1:]), served: model}
         return model
 
-    def add(self, observation: "Observation") -> None:
-        """Have a request counted, at most SECONDS later."""
-        served, outputs = observation.served, observation.outputs
-        if served is None or outputs is None:
-            return
-        if served is not self._served:
+    def add(self, served: "Served", observation: "Observation") -> None:
+        """Count the predictions of a request, and keep its inputs for a moment if there is room."""
+        if served is not self._served or self._model is None:
             self.flush()
-            self._served = served
-        self._waiting.append((observation.inputs, next(iter(outputs.values()))))
-        self._rows += observation.rows
-        if self._rows >= ROWS or self._rows * len(observation.inputs or ()) >= VALUES:
-            self.flush()
-        elif self._timer is None:
+            self._served, self._model = served, self.prepare(served)
+        for outputs in (observation.outputs or {}).values():
+            self._model.note(outputs)
+        if self._room > 0 and observation.inputs and self._model.features:
+            self._waiting.append(observation.inputs)
+            self._room -= max(observation.rows, AT_LEAST)
+        if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SECONDS, self.flush)
 
     def flush(self) -> None:
         """Count what has waited."""
         if self._timer:
             self._timer.cancel()
-        waiting, self._waiting, self._rows, self._timer = self._waiting, [], 0, None
-        if waiting and self._served:
-            try:
-                model = self.prepare(self._served)
-                model.count_predictions([outputs for _, outputs in waiting])
-                model.count_inputs([inputs for inputs, _ in waiting if inputs])
-            except Exception:  # a scrape gets the rest
-                log.exception("requests were not counted")
+        waiting, self._waiting, self._room, self._timer = self._waiting, [], ROWS, None
+        if self._model is None:
+            return
+        try:
+            self._model.count_predictions()
+            self._model.count_inputs(waiting)
+        except Exception:  # a scrape gets the rest
+            log.exception("requests were not counted")
 
 
 class _Model:
@@ -113,46 +116,56 @@ class _Model:
     ) -> None:
         signature = served.model.signature
         self._classes = len(signature.classes) if len(signature.classes) <= MOST_CLASSES else 0
-        self._edges: np.ndarray | None = None
+        self._edges: list[float] = []
         self._predicted: list[Any] = []
         if self._classes:
             self._predicted = counters.predicted("class", signature.classes)
         elif known and len(known.deciles):
-            self._edges = known.deciles
+            self._edges = known.deciles.tolist()
             self._predicted = counters.predicted("bucket", [*map(str, range(len(self._edges) + 1))])
-        self._features: list[_Feature] = []
+        self._counts = [0] * len(self._predicted)
+        self.features: list[_Feature] = []
         for name, values in described(served.model.example()).items() if known else ():
-            if (feature := known.features.get(name)) and len(self._features) < MOST_FEATURES:
-                self._features.append(_Feature(feature, values.dtype.kind, counters))
+            if (feature := known.features.get(name)) and len(self.features) < MOST_FEATURES:
+                self.features.append(_Feature(feature, values.dtype.kind, counters))
 
-    def count_predictions(self, outputs: Sequence[np.ndarray]) -> None:
-        """Count by class, of arrays of shape (n, classes), or by decile, of shape (n,)."""
-        if not self._predicted:
+    def note(self, outputs: np.ndarray) -> None:
+        """Note predictions by class, of an array of shape (n, classes), or by decile, (n,)."""
+        if not self._predicted or outputs.ndim != (1 if self._edges else 2):
             return
-        found = outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
-        if self._edges is not None:
-            at = np.searchsorted(self._edges, found.ravel(), side="right")
-        elif found.ndim == 2 and found.shape[1] == self._classes:
-            at = found.argmax(axis=1)
+        if len(outputs) == 1:
+            value = (
+                bisect_right(self._edges, outputs.item()) if self._edges else int(outputs.argmax())
+            )
+            self._counts[value] += 1
+            return
+        if self._edges:
+            values = np.searchsorted(self._edges, outputs, side="right")
         else:
-            return
-        counts = np.bincount(at, minlength=len(self._predicted))
-        for index in counts.nonzero()[0]:
-            self._predicted[index].inc(int(counts[index]))
+            values = outputs.argmax(axis=1)
+        for value, count in enumerate(np.bincount(values).tolist()):
+            self._counts[value] += count
+
+    def count_predictions(self) -> None:
+        """Count what was noted."""
+        for index, count in enumerate(self._counts):
+            if count:
+                self._predicted[index].inc(count)
+                self._counts[index] = 0
 
     def count_inputs(self, inputs: Sequence[Mapping[str, np.ndarray]]) -> None:
         """Count the values of each feature, of arrays of shape (n, *shape) by name.
 
         Of pictures, only as many are looked at as have PIXELS together.
         """
-        if not inputs or not self._features:
+        if not inputs:
             return
         rows = {name: np.concatenate([each[name] for each in inputs]) for name in inputs[0]}
         size = max(array[:1].size for array in rows.values())
         if size > 1:
             rows = {name: array[: max(1, PIXELS // size)] for name, array in rows.items()}
         values = described(rows)
-        for feature in self._features:
+        for feature in self.features:
             feature.count(values[feature.name])
 
 

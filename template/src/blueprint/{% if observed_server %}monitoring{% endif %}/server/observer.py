@@ -49,8 +49,8 @@ class ServerMetrics:
         self._in_flight.dec()
         if observation.kind:
             self._errors.labels(observation.route, observation.kind).inc()
-        elif observation.outputs is not None:
-            self.content.add(observation)
+        elif observation.served is not None:
+            self.content.add(observation.served, observation)
 
     def _rendering(self, render: Callable[[], bytes]) -> Callable[[], bytes]:
         """A scrape that counts first what has waited, and forgets what ended workers had open."""
