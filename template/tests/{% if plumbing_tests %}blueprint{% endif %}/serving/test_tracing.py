@@ -1,16 +1,12 @@
-"""Traces: a real server, and a receiver of OTLP over HTTP on loopback that decodes what comes."""
+"""Traces of a real server, as a receiver of OTLP on loopback gets them."""
 
 import json
 import os
-import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from serving.collector import Receiver, attributes, line_of, receiving, serving
 
 import blueprint.monitoring.tracing  # noqa: F401
 
@@ -19,72 +15,10 @@ BODY = json.dumps({"instances": [IMAGE, IMAGE]}).encode()
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
-class Receiver:
-    """What a collector of traces got: spans by their names."""
-
-    def __init__(self) -> None:
-        self.spans: dict[str, Any] = {}
-        self.resource: dict[str, str] = {}
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                assert self.path == "/v1/traces"
-                content = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    import gzip
-
-                    content = gzip.decompress(content)
-                receiver.take(ExportTraceServiceRequest.FromString(content))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def take(self, request: ExportTraceServiceRequest) -> None:
-        for each in request.resource_spans:
-            self.resource = attributes(each.resource)
-            for scope in each.scope_spans:
-                self.spans |= {span.name: span for span in scope.spans}
-
-
-def attributes(of: Any) -> dict[str, Any]:
-    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in of.attributes}
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    thread = threading.Thread(target=made.server.serve_forever)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-
-
-@contextmanager
-def serving(
-    store: Any, started: Callable[..., Any], port: int, workers: int = 1, **environment: str
-) -> Iterator[Any]:
-    store.deploy("1", answer=3)
-    options = {"store": str(store.path), "port": port, "log_requests": True, "workers": workers}
-    script = store.path / "serve.py"
-    script.write_text(
-        "from blueprint.serving.server import run\n"
-        "from blueprint.serving.settings import Serving\n\n"
-        f"if __name__ == '__main__':\n    run(Serving(**{options!r}), 'digits')\n"
-    )
-    environment = {"OTEL_BSP_SCHEDULE_DELAY": "100", **environment}
-    with started([sys.executable, str(script)], port, store.path / "log", **environment) as server:
-        yield server
-
-
-def line_of(server: Any, request_id: str) -> dict[str, Any]:
-    lines = [json.loads(line) for line in server.log.splitlines()]
-    return next((line for line in lines if line.get("request_id") == request_id), {})
+    with receiving() as made:
+        yield made
 
 
 @pytest.mark.parametrize("workers", [1, 2])
