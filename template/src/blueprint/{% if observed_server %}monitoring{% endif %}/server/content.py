@@ -125,8 +125,9 @@ class _Model:
             self._predicted = counters.predicted("bucket", [*map(str, range(len(self._edges) + 1))])
         self._counts = [0] * len(self._predicted)
         self.features: list[_Feature] = []
-        for name, values in described(served.model.example()).items() if known else ():
-            if (feature := known.features.get(name)) and len(self.features) < MOST_FEATURES:
+        features = known.features if known else {}
+        for name, values in described(served.model.example()).items():
+            if (feature := features.get(name)) and len(self.features) < MOST_FEATURES:
                 self.features.append(_Feature(feature, values.dtype.kind, counters))
 
     def note(self, outputs: np.ndarray) -> None:
