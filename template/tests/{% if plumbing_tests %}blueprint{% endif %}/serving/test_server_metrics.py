@@ -178,6 +178,7 @@ def test_workers_count_together_and_one_that_is_killed_leaves_nothing_under_way(
     store: Any, running: Callable[..., Any], wait_for: Callable[..., None]
 ) -> None:
     """A worker that ends in the middle of a request would count it as under way for ever."""
+    pytest.importorskip("blueprint.serving.connections")  # BentoML's processes are its own
     store.deploy("1", answer=3)
     with running(store.path, workers=2) as server:
         url = server.http.base_url
