@@ -42,10 +42,14 @@ class Tracing:
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = provider.get_tracer("blueprint.serving", version("opentelemetry-sdk"))
         self._trace, self._extract, self._model = trace, extract, name
-        self.provider = provider
+        self.provider, self._in_logs = provider, False
 
     def begin(self, scope: Any, route: str) -> None:
         """Begin the span of a request: its trace's id is in every line of log from here on."""
+        if not self._in_logs:  # BentoML configures the log when the application is there
+            self._in_logs = True
+            for handler in logging.getLogger().handlers:
+                handler.addFilter(with_trace)
         headers = {
             key.decode("latin-1"): value.decode("latin-1")
             for key, value in scope["headers"]
@@ -107,8 +111,6 @@ def observer(api: "Api") -> Tracing | None:
     except ImportError:
         log.warning("%s is set, but OpenTelemetry is not installed: %s", asked[0], INSTALL)
         return None
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(with_trace)
     ending(api, tracing)
     return tracing
 
