@@ -263,6 +263,19 @@ def latency(bench: Bench) -> list[Row]:
     return [row("latency", p99 * 1000, "ms", "its own p50", p50 * 1000, at_most=2)]
 
 
+def observed(bench: Bench) -> list[Row]:
+    """What the metrics of `observability` add to a request: CPU time, without a socket."""
+    say("set up a project with observability")
+    project = Project(bench.folder / "observed")
+    copy(bench.template, project.path, *CLUSTER[:4], "-d", "observability=true")
+    project.make("setup")
+    python = str(project.path / ".venv" / "bin" / "python")
+    found = json.loads(check([python, str(HERE / "observed.py"), PACKAGE], project.path))
+    more = found["with"] - found["without"]
+    reference = "a request that nobody is told of"
+    return [row("observed", more, "µs", reference, found["without"], value_at_most=5)]
+
+
 def soak(bench: Bench) -> list[Row]:
     """A minute at half of the full load while another version is deployed every 5 s."""
     home = bench.stores / "image" / "digits"
@@ -416,6 +429,7 @@ ROWS: list[Callable[[Bench], list[Row]]] = [
     orchestration,
     throughput,
     latency,
+    observed,
     soak,
     scale,
     batch,
