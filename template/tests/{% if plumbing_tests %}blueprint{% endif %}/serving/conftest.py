@@ -19,6 +19,7 @@ from serving.tiny_models import write_picture_model
 import blueprint.serving.http  # noqa: F401  where it is not, none of these tests is collected
 from blueprint.registry import store as model_store
 
+UNLOGGED = {"MLOPS_PREDICTION_LOG__SHARE": "0"}  # tests keep out of the project's own log
 START = """
 import json
 import sys
@@ -107,7 +108,10 @@ def started(
     """The same for any command; it is ready once a GET of `ready` gets 200."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stderr=output, start_new_session=True, env={**os.environ, **environment}
+            command,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, **UNLOGGED, **environment},
         )
     server = Server(f"http://127.0.0.1:{port}", process, log)
 

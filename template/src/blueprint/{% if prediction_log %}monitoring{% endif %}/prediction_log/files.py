@@ -168,12 +168,20 @@ class LogFolder(Folder):
             beyond.append(kept.pop(0))
             size -= beyond[-1].size
         if self.local:
-            for file in [*old, *beyond]:
-                Path(self.uri(file.name)).unlink(missing_ok=True)
+            old, beyond = [*filter(self._unlink, old)], [*filter(self._unlink, beyond)]
             self._tidy()
         else:
             self.delete(file.name for file in old)
         return Swept(len(old), len(beyond), sum(file.rows for file in beyond))
+
+    def _unlink(self, file: File) -> bool:
+        """Delete a file; False where another process was quicker."""
+        with errors(self.uri(file.name)):
+            try:
+                Path(self.uri(file.name)).unlink()
+            except FileNotFoundError:
+                return False
+            return True
 
     def _tidy(self) -> None:
         """Remove what a killed process had begun to write, and folders of days that are over."""

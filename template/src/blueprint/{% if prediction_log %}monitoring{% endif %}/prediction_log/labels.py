@@ -30,6 +30,7 @@ def attach(section: PredictionLog, model: str, path: str) -> pl.DataFrame:
     """
     folder = LogFolder(section.path, model)
     logged = scan(section, model).select(*KEY, "time", "prediction").collect()
+    logged = logged.sort("time").unique(KEY, keep="last")  # a client may use an id again
     if logged.is_empty():
         raise UserError(f"no prediction of {model} is logged in {folder.path}")
     given = _read(path, logged.schema["prediction"])
@@ -62,6 +63,7 @@ def attach(section: PredictionLog, model: str, path: str) -> pl.DataFrame:
         content = io.BytesIO()
         rows.select(*KEY, "label", now.alias("time")).write_parquet(content)
         folder.add(LABELS, content.getvalue(), rows.height)
+    folder.sweep(section.keep_days, section.max_mb * 2**20)
     report = [
         (name, found) for name, found in [*lines, (f"late: over {section.late_days:g} days", late)]
     ]

@@ -1,7 +1,7 @@
 """What the server tells of each request, as the log keeps it: found by `serving.observers`."""
 
-import atexit
 import logging
+import math
 import sys
 import time
 from random import random
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OVERHEAD = 1500  # bytes of a request in memory beside its values
+OVERHEAD = 200  # bytes in memory of an array, and of a request, beside its values
+TEXT = 60  # bytes of a text beside its letters
 
 
 class Counted:
@@ -59,8 +60,7 @@ class PredictionLogger:
         self._counts = counts
         self._writer = Writer(LogFolder(section.path, name), section, key, counts)
         self._seen: Signature | None = None
-        self._texts: list[str] = []
-        atexit.register(self._writer.stop)  # a worker process ends by it, too
+        self._first, self._texts, self._head, self._row = "", [""], 0, 0
 
     def observe(self, observation: "Observation") -> None:
         """Keep a request that was answered, if it is one of the sample."""
@@ -71,20 +71,20 @@ class PredictionLogger:
         if signature is not self._seen:
             self._look_at(signature)
         (answer,) = outputs.values()
-        inputs = observation.inputs
+        inputs, rows = observation.inputs, len(answer)
         if inputs is not None:
-            inputs = {name: a if a.base is None else a.copy() for name, a in inputs.items()}
-            rows = len(next(iter(inputs.values())))
-            if rows < len(answer):
-                self._counts.dropped(LARGE, len(answer) - rows)
-                answer = answer[:rows]
-        answer = answer if answer.base is None else answer.copy()
-        size = OVERHEAD + answer.nbytes
+            first = inputs[self._first]
+            if len(first) < rows:
+                self._counts.dropped(LARGE, rows - len(first))
+                rows = len(first)
+            if first.base is not None:  # a part of a request's body, or of a larger array: all are
+                inputs = {name: array.copy() for name, array in inputs.items()}
+        if answer.base is not None or rows < len(answer):
+            answer = answer[:rows].copy()
+        size = self._head + rows * self._row
         if inputs is not None:
-            for array in inputs.values():
-                size += array.nbytes + 120
             for text in self._texts:
-                size += sum(map(len, inputs[text]))
+                size += sum(map(len, inputs[text].tolist()))
         self._writer.put(
             Entry(
                 observation.request_id,
@@ -98,10 +98,18 @@ class PredictionLogger:
             size,
         )
 
+    def stop(self) -> None:
+        """Write what is left; the server waits for that, but not long."""
+        self._writer.stop()
+
     def _look_at(self, signature: Signature) -> None:
         """Note what a model takes, and say what the configuration names in vain."""
-        self._seen = signature
-        self._texts = [t.name for t in signature.inputs if t.numpy_dtype == np.dtype(object)]
+        tensors = signature.inputs
+        self._seen, self._first = signature, tensors[0].name
+        self._texts = [t.name for t in tensors if t.numpy_dtype == np.dtype(object)]
+        self._head = OVERHEAD * (1 + len(tensors))
+        self._row = sum(t.numpy_dtype.itemsize * math.prod(t.shape) for t in tensors)
+        self._row += TEXT * len(self._texts) + 8 * math.prod(signature.output.shape)
         for list_, names in (("columns", self._section.columns), ("hashed", self._section.hashed)):
             for name in unknown(names or (), signature):
                 log.error("prediction_log.%s: the model has no input %r", list_, name)
@@ -119,4 +127,14 @@ def observer(api: "Api") -> PredictionLogger | None:
             "MLOPS_PREDICTION_LOG__KEY is not set: the inputs of prediction_log.hashed are not "
             "logged"
         )
-    return PredictionLogger(section, api.name, key(), Counted(api.metrics.own))
+    made = PredictionLogger(section, api.name, key(), Counted(api.metrics.own))
+    before = api.holder.stop
+
+    def stop() -> None:
+        before()
+        made.stop()
+
+    # The server stops its holder when the last request is answered: a worker process is ended by a
+    # signal right after that, and knows no `atexit`.
+    api.holder.stop = stop  # type: ignore[method-assign]
+    return made

@@ -27,7 +27,8 @@ REASONS = (OVERLOAD, STORAGE, LARGE, FAULT, MAX_MB, END)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two attempts to write
 END_SECONDS = 5  # for what is left when the server ends
-SWEEP_SECONDS = 600  # between two looks for files that are too old
+SWEEP_SECONDS = 3600  # between two looks for files that are too old
+SWEEP_SHARE = 0.05  # of max_mb that is written between two looks
 WARN_SECONDS = 60  # between two lines that say the same
 
 
@@ -50,7 +51,7 @@ class Part(NamedTuple):
 class Writer:
     """Takes requests by `put`, which never waits, and writes them in a thread of its own.
 
-    `sizes` are bytes: `put` is told how many a request holds, as its sender estimates.
+    `put` is told how many bytes a request holds, as its sender estimates.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Writer:
         self._parts: deque[Part] = deque()
         self._rows = self._size = self._held = 0
         self._failing, self._pause, self._warned = "", 0.0, float("-inf")
-        self._next_sweep = 0.0
+        self._next_sweep = self._room = 0.0
         self._lock, self._full, self._end = threading.Lock(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
@@ -99,8 +100,7 @@ class Writer:
                 self._full.wait(self._section.flush_seconds)
             self._full.clear()
             self._flush()
-            if not self._failing and time.monotonic() >= self._next_sweep:
-                self._next_sweep = time.monotonic() + SWEEP_SECONDS
+            if not self._failing and (self._room < 0 or time.monotonic() >= self._next_sweep):
                 self._sweep()
         self._flush()
 
@@ -133,7 +133,7 @@ class Writer:
         return rows
 
     def _write(self) -> bool:
-        """Write the files that wait. False when the folder or bucket took one of them not."""
+        """Write the files that wait. False when one of them is not taken."""
         while self._parts:
             part = self._parts[0]
             try:
@@ -144,6 +144,7 @@ class Writer:
                 self._warn(f"predictions are not logged, tried again: {error}")
                 return False
             self._parts.popleft()
+            self._room -= len(part.content)
             self._counts.wrote(part.rows)
         if self._failing:
             log.info("predictions are logged again")
@@ -155,8 +156,11 @@ class Writer:
 
     def _sweep(self) -> None:
         """Delete what is too old or too much."""
+        most = self._section.max_mb * 2**20
+        self._room = most * SWEEP_SHARE
+        self._next_sweep = time.monotonic() + SWEEP_SECONDS
         try:
-            swept = self._folder.sweep(self._section.keep_days, self._section.max_mb * 2**20)
+            swept = self._folder.sweep(self._section.keep_days, most)
         except Exception as error:
             self._warn(f"old predictions are not deleted: {error}")
             return
