@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
+from prediction_log.logged import Counts
 
 from blueprint.monitoring.prediction_log.files import LogFolder
 from blueprint.monitoring.prediction_log.settings import PredictionLog
 from blueprint.monitoring.prediction_log.table import encode, groups
 from blueprint.monitoring.prediction_log.writer import Writer
-from prediction_log.logged import Counts
 
 
 @pytest.fixture

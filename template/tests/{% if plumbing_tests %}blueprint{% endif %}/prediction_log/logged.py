@@ -4,10 +4,10 @@ import time
 from collections import Counter
 
 import numpy as np
+from serving.tiny_models import CHANCES, INPUTS, PRICE, table_rows
 
 from blueprint.model import Signature, Tensor
 from blueprint.monitoring.prediction_log.table import Entry
-from serving.tiny_models import CHANCES, INPUTS, PRICE, table_rows
 
 PEOPLE = Signature("tabular-classification", INPUTS, CHANCES, ("no", "yes"), "")
 PRICES = Signature("tabular-regression", INPUTS, PRICE, (), "")

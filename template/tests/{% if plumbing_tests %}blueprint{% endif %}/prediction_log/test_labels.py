@@ -4,12 +4,12 @@ import time
 
 import polars as pl
 import pytest
+from prediction_log.logged import PRICES, entry
 
 from blueprint.errors import UserError
 from blueprint.monitoring.prediction_log.files import LogFolder
 from blueprint.monitoring.prediction_log.labels import attach
 from blueprint.monitoring.prediction_log.reading import scan
-from prediction_log.logged import PRICES, entry
 
 DAY = 86_400
 

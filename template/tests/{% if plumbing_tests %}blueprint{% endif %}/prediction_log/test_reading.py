@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from prediction_log.logged import PRICES, entry
 
 from blueprint.model import Tensor
 from blueprint.monitoring.prediction_log.labels import attach
 from blueprint.monitoring.prediction_log.reading import scan
-from prediction_log.logged import PRICES, entry
 
 NOW = time.time()
 HOUR = 3600

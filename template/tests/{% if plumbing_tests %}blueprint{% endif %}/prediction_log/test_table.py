@@ -9,12 +9,12 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from prediction_log.logged import PEOPLE, PICTURES, PRICES, entry
+from serving.tiny_models import table_rows
 
 from blueprint.monitoring.images import statistics
 from blueprint.monitoring.prediction_log.settings import PredictionLog
 from blueprint.monitoring.prediction_log.table import encode, groups, unknown
-from prediction_log.logged import PEOPLE, PICTURES, PRICES, entry
-from serving.tiny_models import table_rows
 
 NOON = 1_800_014_400.25  # 2027-01-15 12:00:00.25 UTC
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from prediction_log.logged import entry
 
 from blueprint.monitoring.prediction_log import writer as writing
 from blueprint.monitoring.prediction_log.files import LogFolder
-from prediction_log.logged import entry
 
 SIZE = 1000  # bytes that a request is said to hold
 KB = 2**-10  # MB

@@ -15,11 +15,11 @@ from pathlib import Path
 import httpx
 import polars as pl
 import pytest
+from serving.conftest import START, free_port, started, wait_for
 
 import blueprint.serving.connections  # noqa: F401  the server whose processes are these
 from blueprint.monitoring.prediction_log.reading import scan
 from blueprint.monitoring.prediction_log.settings import PredictionLog
-from serving.conftest import START, free_port, started, wait_for
 
 BODY = json.dumps({"instances": [[[7] * 8] * 8]}).encode()
 

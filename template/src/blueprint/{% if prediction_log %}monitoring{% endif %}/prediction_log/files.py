@@ -81,8 +81,7 @@ class LogFolder(Folder):
 
     def add(self, folder: str, content: bytes, rows: int) -> str:
         """Put a new file into a folder below, `date=…` or `labels`, and return its name."""
-        stamp = datetime.now(UTC).strftime(TIME)
-        name = f"{folder}/{stamp}-{HOST}-{os.getpid()}-{rows}.parquet"
+        name = new_name(folder, rows)
         self.write(name, content)
         return name
 
@@ -193,6 +192,12 @@ class LogFolder(Folder):
                 if folder.name.startswith("date=") and folder.name < today:
                     with suppress(OSError):  # it is not empty
                         folder.rmdir()
+
+
+def new_name(folder: str, rows: int) -> str:
+    """The name of a new file with so many rows."""
+    stamp = datetime.now(UTC).strftime(TIME)
+    return f"{folder}/{stamp}-{HOST}-{os.getpid()}-{rows}.parquet"
 
 
 class Swept(NamedTuple):

@@ -11,7 +11,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
-from .files import LogFolder
+from .files import LogFolder, new_name
 from .settings import PredictionLog
 from .table import Entry, encode, groups
 
@@ -41,9 +41,9 @@ class Counts(Protocol):
 
 
 class Part(NamedTuple):
-    """A file that waits to be written: the folder of its day, its bytes, and its rows."""
+    """A file that waits to be written; tried again, it has the same name, and is there once."""
 
-    folder: str
+    name: str
     content: bytes
     rows: int
 
@@ -129,7 +129,7 @@ class Writer:
                 self._warn("predictions could not be logged", trace=True)
                 continue
             day = datetime.fromtimestamp(group[0].time, UTC)
-            self._parts.append(Part(f"date={day:%Y-%m-%d}", content, lines))
+            self._parts.append(Part(new_name(f"date={day:%Y-%m-%d}", lines), content, lines))
         return rows
 
     def _write(self) -> bool:
@@ -137,7 +137,7 @@ class Writer:
         while self._parts:
             part = self._parts[0]
             try:
-                self._folder.add(part.folder, part.content, part.rows)
+                self._folder.write(part.name, part.content)
             except Exception as error:
                 self._failing = str(error)
                 self._pause = min(2 * self._pause or FIRST_PAUSE, LONGEST_PAUSE)
