@@ -95,6 +95,21 @@ def test_a_file_that_was_not_finished_is_not_read_and_removed_in_time(tmp_path):
     assert not left.exists()
 
 
+def test_a_file_appears_when_all_of_it_is_on_the_disk(tmp_path, monkeypatch):
+    folder = LogFolder(str(tmp_path), "people")
+    seen, sync = [], os.fsync
+
+    def fsync(file):
+        seen.append((len(names(folder)), os.fstat(file).st_size))
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    folder.add(on(0), b"content", 1)
+
+    assert seen[0] == (0, len(b"content"))  # the file, which nobody reads yet
+    assert seen[1][0] == 1  # its folder
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     folder = LogFolder(str(tmp_path / "file"), "people")

@@ -80,7 +80,7 @@ def test_a_full_buffer_drops_what_comes_and_counts_it(open_writer, counts):
 
 def test_memory_is_free_again_when_it_is_written(open_writer, counts):
     writer = open_writer(buffer_mb=10 * KB)
-    for number in range(100):
+    for number in range(30):
         writer.put(entry(f"r{number}"), SIZE)
         wait_for(lambda number=number: counts.written == number + 1)
 

@@ -166,3 +166,28 @@ def free_port_fixture() -> int:
 @pytest.fixture(name="wait_for")
 def wait_for_fixture() -> Callable[..., None]:
     return wait_for
+
+
+@pytest.fixture
+def serve_logged(store: Store, tmp_path: Path) -> Callable[..., object]:
+    """Start a server that logs its predictions to the folder `log` of the test's own.
+
+    `words` are what its command line gives of prediction_log; `prepare` is run first in its
+    process; `serving` are options of that section.
+    """
+    store.deploy("1", answer=3)
+
+    @contextmanager
+    def start(
+        *words: str, prepare: str = "", serving: dict[str, object] | None = None, **environment: str
+    ) -> Iterator[Server]:
+        port = free_port()
+        script = store.path / "serve.py"
+        script.write_text(f"{prepare}\n{START}")
+        options = json.dumps({"store": str(store.path), "port": port, **(serving or {})})
+        given = ["share=1", f"path={tmp_path / 'log'}", "flush_seconds=0.2", *words]
+        command = [sys.executable, str(script), options, *(f"prediction_log.{w}" for w in given)]
+        with started(command, port, store.path / "server.log", **environment) as server:
+            yield server
+
+    return start

@@ -5,17 +5,14 @@ import os
 import re
 import signal
 import socket
-import sys
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import polars as pl
 import pytest
-from serving.conftest import START, free_port, started, wait_for
 
 import blueprint.serving.connections  # noqa: F401  the server whose processes are these
 from blueprint.monitoring.prediction_log.reading import scan
@@ -30,24 +27,8 @@ def log(tmp_path):
 
 
 @pytest.fixture
-def serve(store, log):
-    """Start a server that logs; `words` are what its command line gives."""
-    store.deploy("1", answer=3)
-
-    @contextmanager
-    def serving(*words, workers=1, prepare="", **environment):
-        port = free_port()
-        script = store.path / "serve.py"
-        script.write_text(f"{prepare}\n{START}")
-        options = {"store": str(store.path), "port": port, "workers": workers}
-        given = {"share": 1, "path": log.path, "flush_seconds": 0.2}
-        given |= dict(word.split("=") for word in words)
-        command = [sys.executable, str(script), json.dumps(options)]
-        command += [f"prediction_log.{name}={value}" for name, value in given.items()]
-        with started(command, port, store.path / "server.log", **environment) as server:
-            yield server
-
-    return serving
+def serve(serve_logged):
+    return serve_logged
 
 
 class Clients:
@@ -98,7 +79,7 @@ def numbers(server):
     }
 
 
-def test_a_request_is_in_the_log_by_the_id_that_its_client_got(serve, log):
+def test_a_request_is_in_the_log_by_the_id_that_its_client_got(serve, log, wait_for):
     with serve() as server:
         answers = [server.predict(BODY) for _ in range(5)]
         named = server.predict(BODY, **{"X-Request-Id": "mine"})
@@ -116,12 +97,12 @@ def test_a_request_is_in_the_log_by_the_id_that_its_client_got(serve, log):
     assert rows["input.brightness"].to_list() == [7.0] * 6
 
 
-def test_the_end_of_the_server_loses_nothing(serve, log):
+def test_the_end_of_the_server_loses_nothing(serve, log, wait_for):
     def writers():
         return {path.name.split("-")[2] for path in Path(log.path).rglob("*.parquet")}
 
     with (
-        serve("flush_seconds=2", workers=2) as server,
+        serve("flush_seconds=2", serving={"workers": 2}) as server,
         Clients(server.http.base_url, 4) as clients,
     ):
         wait_for(lambda: len(writers()) == 2, "a file of each worker")
@@ -139,7 +120,7 @@ def test_a_share_of_the_requests_is_logged(serve, log):
     assert 70 < len(scan(log, "digits").collect()) < 170
 
 
-def test_kill_9_loses_what_was_not_written_and_nothing_else(serve, log):
+def test_kill_9_loses_what_was_not_written_and_nothing_else(serve, log, wait_for):
     with (
         pytest.raises(AssertionError),  # it does not end as it should
         serve("flush_rows=20") as server,
@@ -157,7 +138,7 @@ def test_kill_9_loses_what_was_not_written_and_nothing_else(serve, log):
     assert set(found) <= asked
 
 
-def test_a_full_disk_fails_no_request(serve, log):
+def test_a_full_disk_fails_no_request(serve, log, wait_for):
     # Files may have 3 kB: the writer gets an error in the middle, as from a full disk.
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))"
     with serve("buffer_mb=0.1", "flush_seconds=1", prepare=limit) as server:
@@ -169,7 +150,7 @@ def test_a_full_disk_fails_no_request(serve, log):
     assert list(Path(log.path).rglob("*.parquet*")) == []
 
 
-def test_a_bucket_that_does_not_answer_fails_no_request(serve):
+def test_a_bucket_that_does_not_answer_fails_no_request(serve, wait_for):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         aws = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
@@ -198,7 +179,7 @@ def test_a_bucket_gets_the_log(serve, bucket, tmp_path):
     assert len(scan(PredictionLog(path=path), "digits").collect()) == 3
 
 
-def test_ten_times_the_load_is_counted_to_the_last_request(serve, log):
+def test_ten_times_the_load_is_counted_to_the_last_request(serve, log, wait_for):
     words = ("buffer_mb=0.05", "flush_rows=50", "flush_seconds=1")
     with serve(*words) as server:
         with Clients(server.http.base_url, 16) as clients:
