@@ -38,7 +38,8 @@ def other_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """The choices that the default project does not take."""
     folder = tmp_path_factory.mktemp("e2e") / "another project"
     answers = {"framework": "sklearn", "data_source": "fashion-mnist", "ci": "none"}
-    return made(template, folder, **answers, plumbing_tests=True)
+    watched = {"observability": True, "drift_monitoring": True}
+    return made(template, folder, **answers, **watched, plumbing_tests=True)
 
 
 @pytest.fixture(scope="session")
