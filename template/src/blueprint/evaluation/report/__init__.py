@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...export.record import Training
     from .tables import ReadRows
 
-__all__ = ["Card", "summarize", "write_card", "write_report"]
+__all__ = ["Card", "render", "summarize", "write_card", "write_report"]
 
 LONGEST = 5000  # characters of a description that MLflow's databases hold
 LONGEST_COMMENT = 60_000  # characters of a comment that GitHub and GitLab take
@@ -102,13 +102,14 @@ def _templates() -> Environment:
     return environment
 
 
-def _page(
-    title: str, facts: Sequence[str], sections: Sequence[Section], evaluation: Evaluation
-) -> str:
-    """The report as one HTML page: no script, no request, readable offline."""
-    template = _templates().get_template("page.html")
-    verdict = "accepted" if evaluation.accepted else "rejected"
-    return template.render(title=title, facts=facts, sections=sections, verdict=verdict)
+def _page(title: str, facts: Sequence[str], sections: Sequence[Section], of: Evaluation) -> str:
+    verdict = "accepted" if of.accepted else "rejected"
+    return render(verdict, title=title, facts=facts, sections=sections, verdict=verdict)
+
+
+def render(tone: str, **content: Any) -> str:
+    """A report as one HTML page: no script, no request, readable offline."""
+    return _templates().get_template("page.html").render(tone=tone, **content)
 
 
 def _markdown(section: Section) -> str:

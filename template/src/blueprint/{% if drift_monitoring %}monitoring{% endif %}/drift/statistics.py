@@ -1,0 +1,126 @@
+"""The only use of Evidently: two frames to a score a column, and labelled rows to metrics.
+
+Its results are read by the type and the column that they name, never by their order.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from ...errors import UserError
+
+# Evidently's classes of metrics, by our names for what they measure.
+QUALITY = {
+    True: {"accuracy": "Accuracy", "macro_f1": "F1Score"},
+    False: {"mae": "MAE", "rmse": "RMSE", "r2": "R2Score"},
+}
+
+
+class Asked(NamedTuple):
+    """A column that is in both frames: numbers as float64, or texts; gaps are null."""
+
+    name: str
+    number: bool
+    method: str
+    threshold: float
+
+
+def load() -> None:
+    """Import Evidently, which takes its time. Raises `UserError` where it is not installed."""
+    os.environ.setdefault("DO_NOT_TRACK", "1")  # it would tell its makers that it ran
+    try:
+        import evidently  # noqa: F401
+    except ImportError as error:
+        text = f"Evidently cannot be imported ({error}): `make drift` installs it, as does "
+        raise UserError(f"{text}`uv sync --inexact --group monitoring`") from None
+
+
+def scores(
+    reference: pl.DataFrame,
+    window: pl.DataFrame,
+    asked: Sequence[Asked],
+    page: Path | None = None,
+) -> dict[str, float]:
+    """The score of each column that was asked for, by its name; its own page to `page`."""
+    load()
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.metrics import ValueDrift
+    from evidently.presets import DataSummaryPreset
+
+    columns = DataDefinition(
+        numerical_columns=[each.name for each in asked if each.number],
+        categorical_columns=[each.name for each in asked if not each.number],
+    )
+    names = [each.name for each in asked]
+    metrics: list[Any] = [
+        ValueDrift(column=each.name, method=each.method, threshold=each.threshold) for each in asked
+    ]
+    if page:
+        metrics.append(DataSummaryPreset())
+    with _quiet():
+        snapshot = Report(metrics).run(
+            current_data=Dataset.from_pandas(_pandas(window, names), data_definition=columns),
+            reference_data=Dataset.from_pandas(_pandas(reference, names), data_definition=columns),
+        )
+        if page:
+            snapshot.save_html(str(page))
+    return {config["column"]: value for config, value in _results(snapshot, "ValueDrift")}
+
+
+def quality(rows: pl.DataFrame) -> dict[str, float]:
+    """Metrics of rows with `prediction` and `label`: of classes where these are texts."""
+    load()
+    from evidently import (
+        DataDefinition,
+        Dataset,
+        MulticlassClassification,
+        Regression,
+        Report,
+        metrics,
+    )
+
+    names, classes = ["prediction", "label"], rows["label"].dtype == pl.String
+    if classes:
+        task = MulticlassClassification(target="label", prediction_labels="prediction")
+        columns = DataDefinition(categorical_columns=names, classification=[task])
+    else:
+        task = Regression(target="label", prediction="prediction")
+        columns = DataDefinition(numerical_columns=names, regression=[task])
+    wanted = QUALITY[classes]
+    with _quiet():
+        dataset = Dataset.from_pandas(_pandas(rows, names), data_definition=columns)
+        report = Report([getattr(metrics, name)() for name in wanted.values()])
+        snapshot = report.run(current_data=dataset, reference_data=None)
+    return {name: value for name, kind in wanted.items() for _, value in _results(snapshot, kind)}
+
+
+def _results(snapshot: Any, kind: str) -> Iterator[tuple[Mapping[str, Any], float]]:
+    """What was asked and the number for each metric of that class."""
+    for metric in snapshot.dict()["metrics"]:
+        if metric["config"]["type"].rpartition(":")[2] == kind:
+            value = metric["value"]
+            yield metric["config"], float(value["mean"] if isinstance(value, dict) else value)
+
+
+def _pandas(frame: pl.DataFrame, names: Sequence[str]) -> Any:
+    """The columns for Evidently, which knows pandas alone; `to_pandas` would need pyarrow."""
+    import pandas as pd
+
+    columns = {
+        name: frame[name].to_list() if frame[name].dtype == pl.String else frame[name].to_numpy()
+        for name in names
+    }
+    return pd.DataFrame(columns)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings of pandas, NumPy and SciPy, about which nobody here can do anything."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

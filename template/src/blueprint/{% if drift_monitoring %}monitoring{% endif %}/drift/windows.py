@@ -1,0 +1,139 @@
+"""The rows to look at: of the log of predictions, of files, or of a query."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ...data import sources
+from ...data.frames import one_line
+from ...data.rules import DTYPES
+from ...data.sources.files import tables
+from ...errors import UserError
+from ...model import Model, ModelError
+from ..reference import INPUT, as_frame
+from .settings import Drift as Settings
+
+LOG = ".mlops/predictions"
+LARGEST = 1_000_000  # rows of a window; of more, every second, third … is read
+PREDICTED = ("prediction", "probability", "label")
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows in the columns of a reference, and what they are in words."""
+
+    frame: pl.DataFrame
+    text: str
+
+
+def read(
+    settings: Settings, model: Model, name: str, version: str, log: str = LOG, data: Any = None
+) -> Window:
+    """The configured rows. `model` is version `version` of the model `name`; `log` is the folder
+    of predictions, `data` that section of the configuration. Raises `UserError`."""
+    try:
+        if settings.source == "log":
+            return _of_log(settings, name, version, log)
+        return _of_rows(settings, model, data)
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise UserError(f"drift.source {settings.source}: {one_line(error)}") from None
+
+
+def scan(log: str, name: str) -> pl.LazyFrame | None:
+    """The predictions that were logged, with their labels where these have come; None before the
+    first file."""
+    files = f"{log.rstrip('/')}/{name}/date=*/*.parquet"
+    if "://" not in log and not any(Path(log).glob(f"{name}/date=*/*.parquet")):
+        return None
+    rows = pl.scan_parquet(files, missing_columns="insert", extra_columns="ignore")
+    labels = Path(log, name, "labels")
+    if "://" not in log and any(labels.glob("*.parquet")):
+        known = pl.scan_parquet(labels / "*.parquet").select("request_id", "row", "label")
+        known = known.unique(["request_id", "row"], keep="last")
+        rows = rows.join(known, on=["request_id", "row"], how="left")
+    return rows
+
+
+def _of_log(settings: Settings, name: str, version: str, log: str) -> Window:
+    rows = scan(log, name)
+    if rows is None:
+        text = "`make serve` logs what it predicts; drift.source: path takes a file"
+        raise UserError(f"no prediction of {name} is logged in {log}: {text}")
+    known = [each for each in rows.collect_schema() if each.startswith(INPUT) or each in PREDICTED]
+    rows = rows.filter(pl.col("version") == version).sort("time")
+    if settings.window_hours:
+        begin = datetime.now(UTC) - timedelta(hours=settings.window_hours)
+        rows = rows.filter(pl.col("time") >= begin)
+        text = f"the last {settings.window_hours:g} hours of the log"
+    else:
+        rows = rows.tail(settings.window_rows)
+        text = f"the last {settings.window_rows:,} rows of the log"
+    frame = _collect(rows.select("time", *known))
+    if len(frame):
+        ends = frame["time"].min(), frame["time"].max()
+        text += ", " + " to ".join(str(end)[:16] for end in ends)
+    return Window(frame.drop("time"), text)
+
+
+def _of_rows(settings: Settings, model: Model, data: Any) -> Window:
+    """Rows of files or of a query; what the model predicts for them is computed where it is not
+    in a column `prediction`."""
+    if settings.source == "path":
+        rows, text = tables.scan(path=settings.path or ""), f"{settings.path}"
+    else:
+        if "sql" not in sources.names():
+            get = '`make upgrade ARGS="data_source=sql"` brings it'
+            raise UserError(f"drift.source: query: this project reads no database; {get}")
+        if getattr(data, "sql", None) is None:
+            raise UserError("drift.source: query: data.sql names no database")
+        asked = SimpleNamespace(columns={}, sql=data.sql)
+        options = importlib.import_module(f"{sources.__name__}.sql").options(asked)
+        options |= {"query": settings.query, "table": None}
+        rows, text = sources.scan("sql", **options), "the query"
+    if not settings.window_hours:
+        rows = rows.tail(settings.window_rows)
+        text = f"the last {settings.window_rows:,} rows of {text}"
+    frame = _collect(rows)
+    label = getattr(data, "label", "label")
+    if label in frame.columns:
+        frame = frame.rename({label: "label"})
+    named = {name: f"{INPUT}{name}" for name in frame.columns if name not in PREDICTED}
+    inputs = {tensor.name for tensor in model.signature.inputs}
+    named = {old: new for old, new in named.items() if not old.startswith(INPUT)}
+    if "prediction" not in frame.columns and inputs <= set(frame.columns) and len(frame):
+        return Window(_predict(frame, model, named), text)
+    return Window(frame.rename(named), text)
+
+
+def _predict(frame: pl.DataFrame, model: Model, named: Mapping[str, str]) -> pl.DataFrame:
+    arrays = {}
+    for tensor in model.signature.inputs:
+        values = frame[tensor.name]
+        try:
+            if not tensor.shape:
+                values = values.cast(DTYPES[tensor.dtype])
+                if tensor.nullable:
+                    values = values.fill_null("" if tensor.dtype == "string" else np.nan)
+            arrays[tensor.name] = np.asarray(values.to_numpy(), tensor.numpy_dtype)
+        except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+            raise UserError(f"column {tensor.name!r} is no {tensor}: {one_line(error)}") from None
+    try:
+        predicted = as_frame(model.signature, arrays, model.predict(arrays))
+    except ModelError as error:
+        raise UserError(f"the model cannot predict these rows: {error}") from None
+    rest = frame.drop(arrays.keys()).rename({k: v for k, v in named.items() if k not in arrays})
+    return pl.concat([predicted, rest], how="horizontal")
+
+
+def _collect(rows: pl.LazyFrame) -> pl.DataFrame:
+    """The rows in memory; of too many, as many as fit, evenly."""
+    number = int(rows.select(pl.len()).collect(engine="streaming").item())
+    step = -(-number // LARGEST)
+    return (rows.gather_every(step) if step > 1 else rows).collect(engine="streaming")
