@@ -12,14 +12,12 @@ from typing import Any
 from ...errors import UserError
 from ...model import Model, ModelError
 from ...registry import store
-from ...runs import STATE
 from .. import reference
 from . import metrics, report, statistics, windows
 from .measure import measure
-from .result import Drift
+from .result import FOLDER, RESULT, Drift
 
-FOLDER = STATE / "drift"
-RESULT, PAGE, EVIDENTLY = "drift.json", "drift.html", "evidently.html"
+PAGE, EVIDENTLY = "drift.html", "evidently.html"
 KEEP = 20  # checks whose pages stay
 
 
@@ -45,9 +43,8 @@ def check(settings: Any, version: str | None = None, say: Callable[[str], None] 
             model, before = Model(directory), reference.read(directory)
         except ModelError as error:
             raise UserError(f"version {number} of {name}: {error}") from None
-        log = getattr(getattr(settings, "prediction_log", None), "folder", None) or windows.LOG
-        data = getattr(settings, "data", None)
-        window = windows.read(settings.drift, model, name, number, str(log), data)
+        log, data = (getattr(settings, name, None) for name in ("prediction_log", "data"))
+        window = windows.read(settings.drift, model, name, number, log, data)
     now = datetime.now(UTC)
     folder = FOLDER / f"{now:%Y-%m-%d-%H-%M-%S-%f}"
     folder.mkdir(parents=True)
@@ -62,12 +59,6 @@ def check(settings: Any, version: str | None = None, say: Callable[[str], None] 
     metrics.push(settings, drift, say)
     _prune()
     return Checked(drift, folder, _record(settings, drift, folder, say))
-
-
-def newest() -> Drift | None:
-    """The last check on this machine, or None before the first one."""
-    path = max(FOLDER.glob(f"*/{RESULT}"), default=None)
-    return Drift.read(path) if path else None
 
 
 @contextmanager

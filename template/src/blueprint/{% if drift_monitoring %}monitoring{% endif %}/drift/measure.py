@@ -254,3 +254,5 @@ def _decide(drift: Drift, columns: Settings, worse: Sequence[str]) -> None:
     drift.detected = bool(drift.reasons)
     if not features:
         drift.notes.append("no feature could be compared")
+    if not any(each.compared and not each.feature for each in drift.columns):
+        drift.notes.append("the rows have no predictions to compare")

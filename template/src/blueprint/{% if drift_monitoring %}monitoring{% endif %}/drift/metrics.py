@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
-from ...errors import UserError
+from ...logins import without_login
+from ...settings import with_login
 from .result import Drift
 
 if TYPE_CHECKING:
@@ -52,11 +54,23 @@ def push(settings: Any, drift: Drift, say: Callable[[str], None]) -> None:
     url = getattr(getattr(settings, "metrics", None), "pushgateway", None)
     if not url:
         return
-    from prometheus_client import push_to_gateway
+    from prometheus_client.exposition import (
+        basic_auth_handler,
+        default_handler,
+        push_to_gateway,
+    )
 
+    parts = urlsplit(with_login(url, "metrics", "pushgateway"))
+    host = parts.netloc.rpartition("@")[2]
+    login = unquote(parts.username or ""), unquote(parts.password or "")
+
+    def send(*request: Any) -> Any:
+        return basic_auth_handler(*request, *login)
+
+    handler: Any = send if parts.username else default_handler
+    address = parts._replace(netloc=host).geturl()
+    group = {"model": drift.model}  # one a model: what another version had is replaced
     try:
-        # One group a model: what another version had is replaced.
-        key = {"model": drift.model}
-        push_to_gateway(url, "drift", collect(drift), grouping_key=key, timeout=SECONDS)
+        push_to_gateway(address, "drift", collect(drift), group, timeout=SECONDS, handler=handler)
     except (OSError, ValueError) as error:
-        say(str(UserError(f"metrics.pushgateway {url}: the numbers were not pushed ({error})")))
+        say(f"metrics.pushgateway {without_login(url)}: the numbers were not pushed ({error})")

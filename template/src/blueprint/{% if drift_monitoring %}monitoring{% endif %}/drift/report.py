@@ -16,7 +16,7 @@ from ..reference import INPUT
 from .result import Column, Drift
 
 WIDTH = 80
-LINES = 30  # of the terminal's table; those that moved are always there
+LINES = 16  # of the terminal's table; those that moved are always there
 DRAWN = 12  # columns
 BARS = 24
 CATEGORIES = 12
@@ -40,7 +40,7 @@ def lines(drift: Drift) -> Iterator[str]:
             if each.note:
                 yield f"    {shorten(each.note, WIDTH - 4)}"
         if len(some) < len(columns):
-            yield f"  and {len(columns) - len(some)} that did not move"
+            yield f"  and {len(columns) - len(some)} more that did not move"
     for quality in drift.performance:
         mark = "✗" if quality.worse else "✓"
         where = f" for {shorten(quality.segment, 24)}" if quality.segment else ""

@@ -5,8 +5,11 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from ...gate import Number
+from ...runs import STATE
+from ...text import count
 
 NO_DRIFT, DRIFT, TOO_FEW = 0, 3, 4  # exit codes
+FOLDER, RESULT = STATE / "drift", "drift.json"  # the checks on this machine, and what each found
 
 
 class Column(BaseModel):
@@ -88,12 +91,15 @@ class Drift(BaseModel):
         """The result in a line."""
         if not self.enough:
             return f"too few rows to say: {self.rows:,}"
-        return f"drift: {'; '.join(self.reasons)}" if self.detected else "no drift"
+        if self.detected:
+            return f"drift: {'; '.join(self.reasons)}"
+        moved = sum(each.moved for each in self.columns)
+        return f"no drift: {moved} of {count(len(self.columns), 'column')} moved"
 
     @property
     def ordered(self) -> list[Column]:
-        """The columns, those that moved first, the furthest of them before the others."""
-        return sorted(self.columns, key=lambda each: (not each.moved, -each.distance))
+        """The columns: those that moved, the furthest first, those not compared, the others."""
+        return sorted(self.columns, key=lambda each: (-each.moved, each.compared, -each.distance))
 
     @classmethod
     def read(cls, path: str | Path) -> "Drift":
@@ -101,3 +107,9 @@ class Drift(BaseModel):
 
     def write(self, path: str | Path) -> None:
         Path(path).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def newest() -> Drift | None:
+    """The last check on this machine, or None before the first one."""
+    path = max(FOLDER.glob(f"*/{RESULT}"), default=None)
+    return Drift.read(path) if path else None

@@ -8,15 +8,17 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from ...errors import UserError
+from ...model import summary
 
 # Evidently's classes of metrics, by our names for what they measure.
 QUALITY = {
-    True: {"accuracy": "Accuracy", "macro_f1": "F1Score"},
+    True: {"accuracy": "Accuracy", "macro_f1": "F1ByLabel"},
     False: {"mae": "MAE", "rmse": "RMSE", "r2": "R2Score"},
 }
 
@@ -75,28 +77,33 @@ def scores(
 def quality(rows: pl.DataFrame) -> dict[str, float]:
     """Metrics of rows with `prediction` and `label`: of classes where these are texts."""
     load()
-    from evidently import (
-        DataDefinition,
-        Dataset,
-        MulticlassClassification,
-        Regression,
-        Report,
-        metrics,
-    )
+    import evidently
+    from evidently import metrics
 
     names, classes = ["prediction", "label"], rows["label"].dtype == pl.String
     if classes:
-        task = MulticlassClassification(target="label", prediction_labels="prediction")
-        columns = DataDefinition(categorical_columns=names, classification=[task])
+        labels = pl.concat([rows[name] for name in names]).unique().sort()
+        columns = {"categorical_columns": names, "classification": [_classes(labels)]}
     else:
-        task = Regression(target="label", prediction="prediction")
-        columns = DataDefinition(numerical_columns=names, regression=[task])
+        task = evidently.Regression(target="label", prediction="prediction")
+        columns = {"numerical_columns": names, "regression": [task]}
     wanted = QUALITY[classes]
     with _quiet():
-        dataset = Dataset.from_pandas(_pandas(rows, names), data_definition=columns)
-        report = Report([getattr(metrics, name)() for name in wanted.values()])
+        definition = evidently.DataDefinition(**columns)
+        dataset = evidently.Dataset.from_pandas(_pandas(rows, names), data_definition=definition)
+        report = evidently.Report([getattr(metrics, name)() for name in wanted.values()])
         snapshot = report.run(current_data=dataset, reference_data=None)
     return {name: value for name, kind in wanted.items() for _, value in _results(snapshot, kind)}
+
+
+def _classes(labels: pl.Series) -> Any:
+    """Evidently's task for these classes: of two it must know which one is the positive."""
+    import evidently
+
+    pair = {"target": "label", "prediction_labels": "prediction"}
+    if len(labels) > 2:
+        return evidently.MulticlassClassification(**pair)
+    return evidently.BinaryClassification(**pair, pos_label=labels[0])
 
 
 def _results(snapshot: Any, kind: str) -> Iterator[tuple[Mapping[str, Any], float]]:
@@ -104,7 +111,9 @@ def _results(snapshot: Any, kind: str) -> Iterator[tuple[Mapping[str, Any], floa
     for metric in snapshot.dict()["metrics"]:
         if metric["config"]["type"].rpartition(":")[2] == kind:
             value = metric["value"]
-            yield metric["config"], float(value["mean"] if isinstance(value, dict) else value)
+            if isinstance(value, dict):  # of each class, or the mean of errors and their deviation
+                value = fmean(value.values()) if kind == "F1ByLabel" else value["mean"]
+            yield metric["config"], float(value)
 
 
 def _pandas(frame: pl.DataFrame, names: Sequence[str]) -> Any:
@@ -120,7 +129,11 @@ def _pandas(frame: pl.DataFrame, names: Sequence[str]) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the warnings of pandas, NumPy and SciPy, about which nobody here can do anything."""
+    """Without the warnings of pandas, NumPy and SciPy, about which nobody here can do anything; an
+    error is one line."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        try:
+            yield
+        except Exception as error:  # it raises whatever its libraries do
+            raise UserError(f"Evidently cannot compare these rows: {summary(error)}") from error

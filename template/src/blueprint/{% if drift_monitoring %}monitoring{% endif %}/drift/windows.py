@@ -4,23 +4,23 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from ... import rooms
 from ...data import sources
 from ...data.frames import one_line
 from ...data.rules import DTYPES
 from ...data.sources.files import tables
 from ...errors import UserError
 from ...model import Model, ModelError
+from ...text import count
 from ..reference import INPUT, as_frame
 from .settings import Drift as Settings
 
-LOG = ".mlops/predictions"
 LARGEST = 1_000_000  # rows of a window; of more, every second, third … is read
 PREDICTED = ("prediction", "probability", "label")
 
@@ -34,10 +34,10 @@ class Window:
 
 
 def read(
-    settings: Settings, model: Model, name: str, version: str, log: str = LOG, data: Any = None
+    settings: Settings, model: Model, name: str, version: str, log: Any = None, data: Any = None
 ) -> Window:
-    """The configured rows. `model` is version `version` of the model `name`; `log` is the folder
-    of predictions, `data` that section of the configuration. Raises `UserError`."""
+    """The configured rows. `model` is version `version` of the model `name`; `log` and `data` are
+    the sections `prediction_log` and `data`, where there are any. Raises `UserError`."""
     try:
         if settings.source == "log":
             return _of_log(settings, name, version, log)
@@ -46,40 +46,34 @@ def read(
         raise UserError(f"drift.source {settings.source}: {one_line(error)}") from None
 
 
-def scan(log: str, name: str) -> pl.LazyFrame | None:
-    """The predictions that were logged, with their labels where these have come; None before the
-    first file."""
-    files = f"{log.rstrip('/')}/{name}/date=*/*.parquet"
-    if "://" not in log and not any(Path(log).glob(f"{name}/date=*/*.parquet")):
-        return None
-    rows = pl.scan_parquet(files, missing_columns="insert", extra_columns="ignore")
-    labels = Path(log, name, "labels")
-    if "://" not in log and any(labels.glob("*.parquet")):
-        known = pl.scan_parquet(labels / "*.parquet").select("request_id", "row", "label")
-        known = known.unique(["request_id", "row"], keep="last")
-        rows = rows.join(known, on=["request_id", "row"], how="left")
-    return rows
-
-
-def _of_log(settings: Settings, name: str, version: str, log: str) -> Window:
-    rows = scan(log, name)
-    if rows is None:
-        text = "`make serve` logs what it predicts; drift.source: path takes a file"
-        raise UserError(f"no prediction of {name} is logged in {log}: {text}")
-    known = [each for each in rows.collect_schema() if each.startswith(INPUT) or each in PREDICTED]
-    rows = rows.filter(pl.col("version") == version).sort("time")
+def _of_log(settings: Settings, name: str, version: str, log: Any) -> Window:
+    reading = next(rooms("reading"), None)  # it comes with a server that logs
+    if log is None or reading is None:
+        text = "this project's server logs no predictions; path and query take rows from elsewhere"
+        raise UserError(f"drift.source in config/: {text}")
     if settings.window_hours:
-        begin = datetime.now(UTC) - timedelta(hours=settings.window_hours)
-        rows = rows.filter(pl.col("time") >= begin)
+        rows = reading.scan(
+            log, name, since=datetime.now(UTC) - timedelta(hours=settings.window_hours)
+        )
         text = f"the last {settings.window_hours:g} hours of the log"
     else:
-        rows = rows.tail(settings.window_rows)
+        rows = reading.scan(log, name, newest=settings.window_rows)
         text = f"the last {settings.window_rows:,} rows of the log"
-    frame = _collect(rows.select("time", *known))
+    hashed = {f"{INPUT}{column}" for column in log.hashed}  # they tell nothing but who is who
+    known = [
+        column
+        for column in rows.collect_schema()
+        if (column.startswith(INPUT) or column in PREDICTED) and column not in hashed
+    ]
+    frame = _collect(rows.select("time", "version", *known))
+    others = frame.filter(pl.col("version") != version)
+    frame = frame.filter(pl.col("version") == version)
     if len(frame):
         ends = frame["time"].min(), frame["time"].max()
         text += ", " + " to ".join(str(end)[:16] for end in ends)
-    return Window(frame.drop("time"), text)
+    if len(others):
+        text += f", without {count(len(others), 'row')} of other versions"
+    return Window(frame.drop("time", "version"), text)
 
 
 def _of_rows(settings: Settings, model: Model, data: Any) -> Window:
