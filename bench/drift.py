@@ -1,9 +1,9 @@
 """The work of the drift rows, in a project's own Python: false alarms, planted shifts, much.
 
-`drift.py alarms|shifts|window REPEATS` prints JSON. Rows that a model has not learned are divided
-anew each time into those of the reference and those of the window, so that without a planted shift
-both are of one distribution. Evidently draws a plot a column, which takes seconds a window: its
-functions are called without, once it was seen that they give the same scores.
+`drift.py alarms|shifts|same|window REPEATS` prints JSON. Rows that a model has not learned are
+divided anew each time into those of the reference and those of the window, so that without a
+planted shift both are of one distribution. Evidently draws a plot a column, which takes seconds a
+window: its functions are called without; `same` compares what they give with its reports.
 """
 
 import json
@@ -188,22 +188,23 @@ def quality(rows: pl.DataFrame) -> dict[str, float]:
     return {"mae": float((label - predicted).abs().mean() or 0)}
 
 
-def hasten() -> None:
-    """Leave Evidently's plots out from here on, if its own results are the same."""
+def same(repeats: int) -> dict[str, int]:
+    """Raise unless Evidently's reports give the scores and verdicts that its functions give."""
     whole = statistics.scores, statistics.quality
     for case in cases().values():
-        kept = []
+        kept: list[Any] = []
         for functions in (whole, (scores, quality)):
             statistics.scores, statistics.quality = functions
-            kept.append(run(case, 1, shifted=True)[0])
+            kept.append(run(case, repeats, shifted=True)[-1])
         for one, other in zip(kept[0].columns, kept[1].columns, strict=True):
             assert one.score is not None and abs(one.score - (other.score or 0)) < 1e-9, one
         assert kept[0].reasons == kept[1].reasons
+    return {"cases": len(cases())}
 
 
 def alarms(repeats: int, *, shifted: bool = False) -> dict[str, Any]:
     """Of so many windows, how many are found to have drifted, and how many columns."""
-    hasten()
+    statistics.scores, statistics.quality = scores, quality
     table = {}
     for name, case in cases().items():
         if not shifted and name.endswith("rotation"):
@@ -254,6 +255,7 @@ if __name__ == "__main__":
     work = {
         "alarms": alarms,
         "shifts": lambda number: alarms(number, shifted=True),
+        "same": same,
         "window": window,
     }
     print(json.dumps(work[what](repeats)))

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from ...errors import UserError
-from ...text import listing
+from ...text import count, listing
 from ..reference import INPUT
 from . import statistics
 from .performance import Z, judge
@@ -24,9 +24,9 @@ from .statistics import Asked
 OUTPUTS = ("prediction", "probability")
 CELLS, FEWEST, MOST = 600_000, 10_000, 50_000  # of each frame that Evidently gets: it is slow
 VALUES = 20  # fewer say nothing of a column
-CATEGORIES = 50  # the others are one together
-OTHER, NEW = "(other)", "(new)"
-MISSING = 0.1  # a share of missing values that has changed by so much has moved
+CATEGORIES, FREQUENT = 50, 0.01  # at most so many, of this share; the others are one together
+OTHER = "(other)"
+MISSING = 0.1  # a change of the share of missing or new values
 TINY = 0.01  # a standard deviation that Evidently would take for at least 0.001
 # Two samples of one distribution differ as well. What is exceeded by 1 in 200 of such pairs:
 BY_CHANCE = 3.0  # Wasserstein's distance in standard deviations, times √(1/n + 1/m)
@@ -111,11 +111,10 @@ def _pair(name: str, before: pl.Series, window: pl.DataFrame, columns: Settings)
     pair.now = now.drop_nulls()
     if len(before) < VALUES:
         column.note = "too few values in the reference"
-    elif not column.rows:
-        column.method, column.score, column.threshold = "missing", 1.0, MISSING
-        column.moved, column.note = column.missing_before < 1, "no value at all"
     elif column.rows < VALUES:
-        column.note = f"{column.rows} values are too few"
+        column.method, column.score, column.threshold = "missing", column.missing, MISSING
+        column.moved = column.missing - column.missing_before > MISSING
+        column.note = f"only {count(column.rows, 'value')}" if column.rows else "no value at all"
     elif before.n_unique() == 1:
         column.method, column.threshold = "constant", MISSING
         column.score = float((pair.now != before[0]).mean() or 0.0)
@@ -125,7 +124,8 @@ def _pair(name: str, before: pl.Series, window: pl.DataFrame, columns: Settings)
         _choose(pair, columns.columns.get(column.name, Rule()), columns)
         if not number:
             _group(pair)
-    _gaps(column, len(window), len(before))
+    if column.rows >= VALUES <= len(before):
+        _gaps(column, len(window), len(before))
     return pair
 
 
@@ -143,7 +143,7 @@ def _gaps(column: Column, rows: int, before: int) -> None:
     share, old = column.missing, column.missing_before
     both = (share * rows + old * before) / max(rows + before, 1)
     chance = Z * sqrt(both * (1 - both) * (1 / max(rows, 1) + 1 / max(before, 1)))
-    if abs(share - old) > max(MISSING, chance) and column.method != "missing":
+    if abs(share - old) > max(MISSING, chance):
         column.moved = True
         column.note = _join(column.note, f"{share:.0%} missing, was {old:.0%}")
 
@@ -165,23 +165,32 @@ def _choose(pair: Pair, rule: Rule, columns: Settings) -> None:
 
 
 def _group(pair: Pair) -> None:
-    """Put rare categories together, and new ones; say which are new."""
-    counts = pair.before.value_counts(sort=True)
-    known = counts.to_series().head(CATEGORIES)
-    rare = counts.to_series().slice(CATEGORIES)
-    new = pair.now.filter(~pair.now.is_in(counts.to_series().implode()))
+    """Put all but the frequent categories together, and say which are new.
+
+    Rare ones alone would look as if they had moved: those that are frequent in one sample by chance
+    are less so in the next. For the same reason some of many categories are always new, as many as
+    came only once before (Good 1953, doi:10.1093/biomet/40.3-4.237).
+    """
+    column, counts = pair.column, pair.before.value_counts(sort=True)
+    names, times = counts.to_series(0), counts.to_series(1)
+    frequent = names.filter(times >= FREQUENT * len(pair.before)).head(CATEGORIES)
+    if frequent.is_empty():
+        column.method, column.threshold = "", None
+        column.note = f"{len(names):,} different values are no categories"
+        return
+    new = pair.now.filter(~pair.now.is_in(names.implode()))
     if len(new):
-        names = new.value_counts(sort=True).to_series()
-        share = len(new) / len(pair.now)
-        pair.column.note = _join(pair.column.note, f"new: {listing(names, 3)} ({share:.1%})")
-
-    def grouped(values: pl.Series) -> pl.Series:
-        text = pl.col(values.name)
-        other = pl.when(text.is_in(rare.implode())).then(pl.lit(OTHER)).otherwise(pl.lit(NEW))
-        named = pl.when(text.is_in(known.implode())).then(text).otherwise(other)
-        return values.to_frame().select(named.alias(values.name)).to_series()
-
-    pair.before, pair.now = grouped(pair.before), grouped(pair.now)
+        share, usual = len(new) / len(pair.now), int((times == 1).sum()) / len(pair.before)
+        listed = listing(new.value_counts(sort=True).to_series(), 3)
+        column.note = _join(column.note, f"new: {listed} ({share:.1%})")
+        column.moved = share > usual + MISSING
+    kept = frequent.implode()
+    pair.before, pair.now = (
+        values.to_frame("value")
+        .select(pl.when(pl.col("value").is_in(kept)).then("value").otherwise(pl.lit(OTHER)))
+        .to_series()
+        for values in (pair.before, pair.now)
+    )
 
 
 def _score(pairs: Sequence[Pair], most: int, page: Path | None) -> None:
