@@ -65,13 +65,12 @@ def write_card(directory: Path, card: Card) -> str:
     evaluation = Evaluation.model_validate(card.verdict)
     sections = card_sections(card, evaluation)
     version = f"version {card.version.number}"
-    title = f"{card.name}, {version}"
     facts = tables.facts(evaluation, card.training, version)
     report = directory / "report.html"
     if report.exists():
         old, new = (f"<span>{text}</span>" for text in (tables.CANDIDATE, version))
         report.write_text(report.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
-    page = _page(title, facts, sections, evaluation)
+    page = _page(title := f"{card.name}, {version}", facts, sections, evaluation)
     (directory / "card.html").write_text(page, encoding="utf-8")
     parts = [f"# {_escape(title)}", _escape(" · ".join(facts)), *map(_markdown, sections)]
     (directory / "card.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
