@@ -1,7 +1,7 @@
 """The work of the drift rows, in a project's own Python: false alarms, planted shifts, much.
 
 `drift.py alarms|shifts|same|window REPEATS` prints JSON. Rows that a model has not learned are
-divided anew each time into those of the reference and those of the window, so that without a
+divided again each time into those of the reference and those of the window, so that without a
 planted shift both are of one distribution. Evidently draws a plot a column, which takes seconds a
 window: its functions are called without; `same` compares what they give with its reports.
 """

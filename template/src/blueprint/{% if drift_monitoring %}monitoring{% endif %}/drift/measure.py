@@ -15,7 +15,7 @@ from ...errors import UserError
 from ...text import count, listing
 from ..reference import INPUT
 from . import statistics
-from .performance import Z, judge
+from .performance import Z, evaluate
 from .result import Column, Drift
 from .settings import CATEGORIES_ALONE, DISTANCES, NUMBERS_ALONE, Rule
 from .settings import Drift as Settings
@@ -69,7 +69,7 @@ def measure(
         if pair.column.method and pair.column.score is None:
             pairs.append(pair)
     _score(pairs, most, page)
-    drift.performance, worse = judge(reference, window, columns)
+    drift.performance, worse = evaluate(reference, window, columns)
     _decide(drift, columns, worse)
     return drift
 

@@ -15,7 +15,7 @@ Z = 2.81  # both sides of a normal distribution: 1 in 200
 DECIDES = ("accuracy", "mae")  # the metric that says it got worse; its error is known
 
 
-def judge(
+def evaluate(
     reference: pl.DataFrame, window: pl.DataFrame, settings: Settings
 ) -> tuple[list[Performance], list[str]]:
     """The metrics of all labelled rows and of each segment, and what got worse in words."""

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -32,11 +33,12 @@ class Asked(NamedTuple):
     threshold: float
 
 
-def load() -> None:
-    """Import Evidently, which takes its time. Raises `UserError` where it is not installed."""
+def load(module: str = "evidently") -> Any:
+    """Evidently, or a module of it; the first import takes its time. Raises `UserError` where it is
+    not installed."""
     os.environ.setdefault("DO_NOT_TRACK", "1")  # it would tell its makers that it ran
     try:
-        import evidently  # noqa: F401
+        return import_module(module)
     except ImportError as error:
         text = f"Evidently cannot be imported ({error}): `make drift` installs it, as does "
         raise UserError(f"{text}`uv sync --inexact --group monitoring`") from None
@@ -49,26 +51,23 @@ def scores(
     page: Path | None = None,
 ) -> dict[str, float]:
     """The score of each column that was asked for, by its name; its own page to `page`."""
-    load()
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.metrics import ValueDrift
-    from evidently.presets import DataSummaryPreset
-
-    columns = DataDefinition(
+    evidently, drift = load(), load("evidently.metrics").ValueDrift
+    columns = evidently.DataDefinition(
         numerical_columns=[each.name for each in asked if each.number],
         categorical_columns=[each.name for each in asked if not each.number],
     )
     names = [each.name for each in asked]
     metrics: list[Any] = [
-        ValueDrift(column=each.name, method=each.method, threshold=each.threshold) for each in asked
+        drift(column=each.name, method=each.method, threshold=each.threshold) for each in asked
     ]
     if page:
-        metrics.append(DataSummaryPreset())
+        metrics.append(load("evidently.presets").DataSummaryPreset())
     with _quiet():
-        snapshot = Report(metrics).run(
-            current_data=Dataset.from_pandas(_pandas(window, names), data_definition=columns),
-            reference_data=Dataset.from_pandas(_pandas(reference, names), data_definition=columns),
+        now, before = (
+            evidently.Dataset.from_pandas(_pandas(rows, names), data_definition=columns)
+            for rows in (window, reference)
         )
+        snapshot = evidently.Report(metrics).run(current_data=now, reference_data=before)
         if page:
             snapshot.save_html(str(page))
     return {config["column"]: value for config, value in _results(snapshot, "ValueDrift")}
@@ -76,10 +75,7 @@ def scores(
 
 def quality(rows: pl.DataFrame) -> dict[str, float]:
     """Metrics of rows with `prediction` and `label`: of classes where these are texts."""
-    load()
-    import evidently
-    from evidently import metrics
-
+    evidently, metrics = load(), load("evidently.metrics")
     names, classes = ["prediction", "label"], rows["label"].dtype == pl.String
     if classes:
         labels = pl.concat([rows[name] for name in names]).unique().sort()
@@ -98,9 +94,7 @@ def quality(rows: pl.DataFrame) -> dict[str, float]:
 
 def _classes(labels: pl.Series) -> Any:
     """Evidently's task for these classes: of two it must know which one is the positive."""
-    import evidently
-
-    pair = {"target": "label", "prediction_labels": "prediction"}
+    evidently, pair = load(), {"target": "label", "prediction_labels": "prediction"}
     if len(labels) > 2:
         return evidently.MulticlassClassification(**pair)
     return evidently.BinaryClassification(**pair, pos_label=labels[0])
@@ -118,13 +112,11 @@ def _results(snapshot: Any, kind: str) -> Iterator[tuple[Mapping[str, Any], floa
 
 def _pandas(frame: pl.DataFrame, names: Sequence[str]) -> Any:
     """The columns for Evidently, which knows pandas alone; `to_pandas` would need pyarrow."""
-    import pandas as pd
-
     columns = {
         name: frame[name].to_list() if frame[name].dtype == pl.String else frame[name].to_numpy()
         for name in names
     }
-    return pd.DataFrame(columns)
+    return load("pandas").DataFrame(columns)
 
 
 @contextmanager
