@@ -64,8 +64,8 @@ def push(settings: Any, drift: Drift, say: Callable[[str], None]) -> None:
     host = parts.netloc.rpartition("@")[2]
     login = unquote(parts.username or ""), unquote(parts.password or "")
 
-    def send(*request: Any) -> Any:
-        return basic_auth_handler(*request, *login)
+    def send(url: str, method: str, timeout: Any, headers: Any, data: bytes) -> Any:
+        return basic_auth_handler(url, method, timeout, headers, data, *login)
 
     handler: Any = send if parts.username else default_handler
     address = parts._replace(netloc=host).geturl()
