@@ -83,6 +83,7 @@ def test_the_targets_of_the_design_exist(project: Path) -> None:
     by_answer = {
         "batch": given["batch_scoring"],
         "columns": given["task"] != "image-classification",
+        "drift": given["drift_monitoring"],
         **dict.fromkeys(cluster, given["platform"] == "kubeflow"),
     }
     assert set(every.split()) <= targets(project)

@@ -51,6 +51,6 @@ def train_and_export(
         framework=library(model),
     )
     training.write(directory)
-    for room in rooms("reference"):
+    for room in rooms("reference_rows"):
         room.write(Path(directory), data, held_out)
     return training

@@ -11,7 +11,8 @@ import pytest
 from blueprint.data import Dataset
 from blueprint.evaluation.evidence import measure_size
 from blueprint.model import Model
-from blueprint.monitoring import images, reference
+from blueprint.monitoring import images
+from blueprint.monitoring import reference_rows as reference
 
 
 class Constant:

@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import UserError
 from ...model import Model, ModelError
 from ...registry import store
-from .. import reference
+from .. import reference_rows
 from . import metrics, report, statistics, windows
 from .measure import measure
 from .result import FOLDER, RESULT, Drift
@@ -40,7 +40,7 @@ def check(settings: Any, version: str | None = None, say: Callable[[str], None] 
     name = settings.registry.name
     with found(settings, version) as (directory, number):
         try:
-            model, before = Model(directory), reference.read(directory)
+            model, before = Model(directory), reference_rows.read(directory)
         except ModelError as error:
             raise UserError(f"version {number} of {name}: {error}") from None
         log, data = (getattr(settings, name, None) for name in ("prediction_log", "data"))

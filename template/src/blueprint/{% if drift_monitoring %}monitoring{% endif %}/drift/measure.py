@@ -13,7 +13,7 @@ import polars as pl
 
 from ...errors import UserError
 from ...text import count, listing
-from ..reference import INPUT
+from ..reference_rows import INPUT
 from . import statistics
 from .performance import Z, evaluate
 from .result import Column, Drift
@@ -47,7 +47,7 @@ def measure(
 ) -> Drift:
     """What has moved; `columns` is the section `drift`, and Evidently's own page goes to `page`.
 
-    Both frames have the columns of a reference (see `monitoring.reference`); a window may lack
+    Both frames have the columns of a reference (see `monitoring.reference_rows`); a window may lack
     some, and `label`, and have others. Raises `UserError` for a rule that does not fit its column.
     """
     drift = Drift(rows=len(window), reference_rows=len(reference))

@@ -5,7 +5,7 @@ from math import sqrt
 
 import polars as pl
 
-from ..reference import INPUT
+from ..reference_rows import INPUT
 from . import statistics
 from .result import Performance
 from .settings import Drift as Settings

@@ -12,7 +12,7 @@ from ...evaluation.report import plots, render
 from ...evaluation.report.blocks import Block, Cell, Section, Table, figures, note
 from ...gate import number
 from ...text import listing, shorten
-from ..reference import INPUT
+from ..reference_rows import INPUT
 from .result import Column, Drift
 
 WIDTH = 80

@@ -18,7 +18,7 @@ from ...data.sources.files import tables
 from ...errors import UserError
 from ...model import Model, ModelError
 from ...text import count
-from ..reference import INPUT, as_frame
+from ..reference_rows import INPUT, as_frame
 from .settings import Drift as Settings
 
 LARGEST = 1_000_000  # rows of a window; of more, every second, third … is read
