@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import load
 import serving
@@ -350,6 +351,32 @@ def batch(bench: Bench) -> list[Row]:
     ]
 
 
+def drift(bench: Bench) -> list[Row]:
+    """Windows without drift that are reported, those with a planted shift, and one of 1 M rows."""
+    say("set up a project with drift_monitoring")
+    project = Project(bench.folder / "drift")
+    answers = ("task=tabular-classification", "framework=sklearn", "drift_monitoring=true")
+    copy(bench.template, project.path, *(each for answer in answers for each in ("-d", answer)))
+    project.make("setup", ".venv/monitoring")
+    script = [str(project.path / ".venv/bin/python"), str(HERE / "drift.py")]
+
+    def work(what: str, repeats: int) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(check([*script, what, str(repeats)], project.path))
+        say(f"{what}: {found}")
+        return found
+
+    work("same", 1)
+    alarms, shifts = work("alarms", 200), work("shifts", 50)
+    false = max(each["drifted"] / each["windows"] for each in alarms.values())
+    seen = min(each["drifted"] / each["windows"] for each in shifts.values())
+    large = work("window", 1)
+    return [
+        row("drift-alarms", 100 * false, "%", "a planted shift", 100 * seen, value_at_most=5),
+        row("drift-window", large["seconds"], "s", "the bar", 20, value_at_most=20),
+        row("drift-memory", large["peak"], "GB", "the bar", 2, value_at_most=2),
+    ]
+
+
 def fetch_start(bench: Bench) -> list[Row]:
     """The program that fetches a pod's model, until it could ask for it; and an empty Python."""
     path = bench.cluster_project.path
@@ -433,6 +460,7 @@ ROWS: list[Callable[[Bench], list[Row]]] = [
     soak,
     scale,
     batch,
+    drift,
     fetch_start,
     fetch_size,
     deploy,

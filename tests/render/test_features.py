@@ -23,6 +23,11 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {},
         r"make monitor|(?i:alertmanager|grafana|burn.rate)|runbooks/",
     ),
+    "drift monitoring": (
+        {"drift_monitoring": True},
+        {},
+        r"make drift|(?i:evidently)|monitoring\.drift",
+    ),
     "kubeflow": (
         {"platform": "kubeflow"},
         {},

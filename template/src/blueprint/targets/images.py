@@ -20,7 +20,7 @@ from ..settings import Settings
 from .facts import fingerprint
 
 FILE = Path("build/images.json")
-KINDS = ("pipeline", "serving", "fetch")
+KINDS = ("pipeline", "serving", "fetch", "monitoring")
 DOCKERFILE = "docker/{}.Dockerfile"  # of a kind, where the project has it
 ENGINES = ("docker", "podman")
 CONTENT = ("config", "docker", "pyproject.toml", "src", "uv.lock")  # what images are made of

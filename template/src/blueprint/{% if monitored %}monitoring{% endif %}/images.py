@@ -15,7 +15,7 @@ def statistics(images: np.ndarray) -> dict[str, np.ndarray]:
     the mean absolute difference between neighbours, across and down.
     """
     grey = images.astype(np.float32, copy=False)
-    grey = grey.mean(axis=3) if grey.ndim == 4 else grey.reshape(len(grey), -1, grey.shape[-1])
+    grey = grey.mean(axis=3) if grey.ndim == 4 else grey if grey.ndim == 3 else grey[:, None, :]
     across, down = np.abs(np.diff(grey, axis=2)), np.abs(np.diff(grey, axis=1))
     pairs = across[0].size + down[0].size if len(grey) else 1
     total = across.sum(axis=(1, 2)) + down.sum(axis=(1, 2))
