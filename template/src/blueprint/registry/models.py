@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from .. import rooms
 from ..errors import UserError
 from ..evaluation.report import summarize
 from ..gate import number
@@ -35,6 +36,8 @@ def show(settings: Settings) -> None:
     console.print(table)
     if any("dirty" in version.tags.get("git.commit", "") for version in versions):
         console.print("+ there were changes that no commit has")
+    for room in rooms("listed"):
+        room.show(console, registry, versions)
     if warning := difference(settings):
         console.print(f"! {warning}", markup=False)
 

@@ -30,9 +30,11 @@ class RunError(UserError):
     """A run that could not be started, or a step of it that failed."""
 
 
-def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -> dict[str, str]:
-    """Run the training pipeline, show its progress, and return how each step ended; nothing where
-    nothing has changed since the last run.
+def run(
+    settings: Settings, *, cache: bool = True, runner: str = "subprocess", entry: str = "training"
+) -> dict[str, str]:
+    """Run a pipeline, show its progress, and return how each step ended; nothing where nothing has
+    changed since the last training.
 
     `runner` is one of RUNNERS. Raises `RunError` when a step fails.
     """
@@ -45,14 +47,14 @@ def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -
             image = images.current_pipeline_image()
             start = containers.starter(image)
         key = unchanged.key(settings, image)
-        if cache and (text := unchanged.since(settings, key)):
+        if cache and entry == "training" and (text := unchanged.since(settings, key)):
             print(text)
             return {}
         preflight.check(settings, here=not image)
         if not image:
             warm_up()
         try:
-            results, repeatable = _run(settings, cache, image, start)
+            results, repeatable = _run(settings, cache, image, start, entry)
         except KeyboardInterrupt:
             raise SystemExit(130) from None
         if repeatable:
@@ -61,7 +63,7 @@ def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -
 
 
 def _run(
-    settings: Settings, cache: bool, image: str, start: processes.Start
+    settings: Settings, cache: bool, image: str, start: processes.Start, entry: str
 ) -> tuple[dict[str, str], bool]:
     """How each step ended, and whether another run with nothing new would change nothing."""
     display = None
@@ -72,8 +74,8 @@ def _run(
         from . import graph
 
         log = RUNS / f"{datetime.now():%Y-%m-%d-%H-%M-%S}.log"
-        configured = graph.configure(settings, image or _code)
-        arguments = graph.arguments(settings, facts.of_run(settings, cache=cache))
+        configured = graph.configure(settings, image or _code, entry)
+        arguments = graph.arguments(settings, facts.of_run(settings, cache=cache), entry)
         local.init(
             local.SubprocessRunner(use_venv=False),
             pipeline_root=str(RUNS),
