@@ -50,11 +50,10 @@ def _table(versions: list[Version], metrics: list[str], console: Console) -> Tab
         table.add_column(column, justify="right" if right else "left", no_wrap=True)
     for version in versions:
         commit, _, dirty = version.tags.get("git.commit", "–").partition("-")
-        color = "green" if version.accepted else "red"
         table.add_row(
             version.number,
             *(number(version.metrics[m]) if m in version.metrics else "–" for m in metrics),
-            f"[{color}]{version.tags.get('verdict', '–')}[/]",
+            f"[{'green' if version.accepted else 'red'}]{version.tags.get('verdict', '–')}[/]",
             version.tags.get("data.train_hash", "–")[:7],
             commit[:7] + ("+" if dirty else ""),
             ", ".join(version.aliases),

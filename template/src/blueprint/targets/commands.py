@@ -21,10 +21,9 @@ def run(
     from .. import settings
     from . import local
 
-    loaded = settings.load(overrides=overrides or ())
     if runner not in local.RUNNERS:
         raise UserError(f"--runner {runner}: expected {' or '.join(local.RUNNERS)}")
-    local.run(loaded, cache=cache, runner=runner, entry=pipeline)
+    local.run(settings.load(overrides=overrides or ()), cache=cache, runner=runner, entry=pipeline)
 
 
 @app.command()

@@ -21,7 +21,7 @@ from ..settings import Settings
 from . import code, facts, preflight, processes, unchanged
 from .display import Display
 
-LATER = ["export", "evaluation.evaluate"]  # what `warm_up` imports
+LATER = ["blueprint.export", "blueprint.evaluation.evaluate"]  # what `warm_up` imports
 RUNNERS = ("subprocess", "docker")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -53,10 +53,7 @@ def run(
         preflight.check(settings, here=not image)
         if not image:
             warm_up()
-        try:
-            results, repeatable = _run(settings, cache, image, start, entry)
-        except KeyboardInterrupt:
-            raise SystemExit(130) from None
+        results, repeatable = _run(settings, cache, image, start, entry)
         if repeatable:
             unchanged.remember(settings, key)
         return results
@@ -97,7 +94,7 @@ def _run(
         if display:
             display.close()
         print(_stopped(display), file=sys.stderr)
-        raise
+        raise SystemExit(130) from None
     finally:
         if display:
             display.close()
@@ -112,8 +109,7 @@ def warm_up() -> subprocess.Popen[bytes] | None:
     if any(RUNS.glob("*.log")):
         return None
     print("the first run imports every library for the first time: up to a minute", flush=True)
-    later = [f"{pipelines.package()}.train", *(f"blueprint.{each}" for each in LATER)]
-    imports = "; ".join(f"import {module}" for module in later)
+    imports = f"import {', '.join([f'{pipelines.package()}.train', *LATER])}"
     command = [sys.executable, "-c", imports]
     return subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -14,7 +14,7 @@ def show(console: Console, registry: Registry, versions: list[Version]) -> None:
     for version in [each for each in versions if each.tags.get("trigger") == "drift"][:MOST]:
         tags = version.tags
         console.print(
-            f"{version.number}: trained because {_percent(tags['trigger.share'])} of the columns "
+            f"{version.number}: trained because {_percent(tags['trigger.share'])} of the features "
             f"of version {tags['trigger.version']} drifted",
             markup=False,
         )

@@ -56,9 +56,9 @@ def write(path: Path, points: Sequence[Point], threshold: float) -> None:
 
 
 def _legend(entries: Sequence[tuple[str, str]]) -> str:
-    parts, across, down = [], plots.LEFT, HEIGHT + 8
+    parts, across, down = [], plots.LEFT / 2, HEIGHT + 8
     for style, label in entries:
-        parts.append(f'<path class="{style}" d="M{across} {down}h18"/>')
-        parts.append(f'<text class="start" x="{across + 23}" y="{down + 4}">{label}</text>')
-        across += 45 + 6 * len(label)
+        parts.append(f'<path class="{style}" d="M{across:.0f} {down}h18"/>')
+        parts.append(f'<text class="start" x="{across + 23:.0f}" y="{down + 4}">{label}</text>')
+        across += 36 + 5.6 * len(label)
     return "".join(parts)
