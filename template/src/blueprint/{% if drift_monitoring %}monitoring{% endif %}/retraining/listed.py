@@ -29,8 +29,8 @@ def show(console: Console, registry: Registry, versions: list[Version]) -> None:
         )
     attempts = history.read(registry, versions)
     if row := rejections(attempts):
-        trainings = "training was" if row == 1 else "trainings were"
-        console.print(f"! the last {row} {trainings} rejected: `make report` says why")
+        trainings = "training was" if row == 1 else f"{row} trainings were"
+        console.print(f"! the last {trainings} rejected: `make report` says why")
     if attempts and attempts[-1].outcome == "failed":
         console.print(f"! the training of {attempts[-1].run} failed: see its log")
 
