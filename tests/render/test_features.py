@@ -23,6 +23,11 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {},
         r"make monitor|(?i:alertmanager|grafana|burn.rate)|runbooks/",
     ),
+    "the loop": (
+        {"drift_monitoring": True},
+        {},
+        r"make demo-drift|monitor_model|record_retraining|(?i:retraining\.)",
+    ),
     "kubeflow": (
         {"platform": "kubeflow"},
         {},
