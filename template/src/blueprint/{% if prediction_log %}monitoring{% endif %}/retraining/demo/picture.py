@@ -43,8 +43,9 @@ def write(path: Path, points: Sequence[Point], threshold: float) -> None:
         plots.dots(x, [point.drift for point in points], "blue"),
     ]
     if right:
-        marks.append(plots.line(*zip(*right, strict=True), "orange", "right answers"))
-        marks.append(plots.dots(*zip(*right, strict=True), "orange"))
+        across, up = zip(*right, strict=True)
+        marks.append(plots.line(across, up, "orange", "right answers"))
+        marks.append(plots.dots(across, up, "orange"))
     first = {point.version: point.rows for point in reversed(points)}
     texts = [(rows, 1.07, f"version {version}") for version, rows in first.items()]
     axes = ("rows asked", "share")

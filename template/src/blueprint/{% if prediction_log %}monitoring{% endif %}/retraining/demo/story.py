@@ -21,7 +21,7 @@ from ....model import Model
 from ....registry.client import connect
 from ....registry.store import current
 from ....runs import STATE
-from ...drift import metrics
+from ...drift import metrics, statistics
 from ...drift.check import Checked, check
 from . import picture, programs
 from .picture import Point
@@ -59,7 +59,8 @@ class Story:
     def __init__(self, world: World, port: int, stack: ExitStack) -> None:
         self.world, self.port, self.stack = world, port, stack
         self.points: list[Point] = []
-        self.asked, self.url, self.prometheus = 0, "", None
+        self.asked, self.url = 0, ""
+        self.prometheus: str | None = None
         self.labels: list[dict[str, Any]] = []
         self.newest = _Newest()
 
@@ -230,8 +231,8 @@ def _environment() -> Iterator[None]:
 
 def _warm_up() -> None:
     """Import what the checks need, half a minute of it, while the first model is trained."""
-    with suppress(ImportError):  # the first check says it
-        import evidently  # noqa: F401
+    with suppress(UserError):  # the first check says it
+        statistics.load()
 
 
 def _classes() -> tuple[str, ...]:
