@@ -32,6 +32,7 @@ ENVIRONMENT = "demo"
 BATCH, REQUEST = 200, 10  # rows between two checks; rows of a request
 WINDOW = 300
 FLUSH_SECONDS, WAIT_SECONDS = 1, 60
+WIDTH = 80
 SCRAPES = 3  # seconds in which Prometheus has seen what is new
 
 
@@ -130,7 +131,8 @@ class Story:
         share = float(np.mean(right)) if right else None
         self.points.append(Point(self.asked, drift.share if drift.enough else 0.0, share, version))
         correct = f" · {share:.0%} right" if share is not None else ""
-        print(f"    {self.asked:>5,} rows · version {version}{correct} · {drift.verdict[:44]}")
+        line = f"    {self.asked:>5,} rows · version {version}{correct} · {drift.verdict}"
+        print(line if len(line) <= WIDTH else f"{line[: WIDTH - 1].rpartition(' ')[0]} …")
         return rows
 
     def _logged(self) -> None:
