@@ -28,6 +28,11 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {},
         r"make drift|(?i:evidently)|monitoring\.drift",
     ),
+    "the loop": (
+        {"drift_monitoring": True},
+        {},
+        r"make demo-drift|monitor_model|record_retraining|(?i:retraining\.)",
+    ),
     "kubeflow": (
         {"platform": "kubeflow"},
         {},

@@ -1,6 +1,7 @@
 """`make compile`: each pipeline to a file that Kubeflow Pipelines takes."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from ... import pipelines
@@ -8,6 +9,8 @@ from ...errors import UserError
 from ...settings import Settings
 from .. import graph, images
 from ..facts import fingerprint
+
+OWN_IMAGES = {"monitor_model": "monitoring"}  # steps that need more than the pipeline's image has
 
 
 def compile_all(
@@ -57,7 +60,19 @@ def compile_pipeline(settings: Settings, path: Path, image: str, entry: str = "t
 
     path.parent.mkdir(parents=True, exist_ok=True)
     compiler.Compiler().compile(
-        graph.configure(settings, image, entry, reread=True).pipeline,
+        graph.configure(settings, _by_step(image), entry, reread=True).pipeline,
         str(path),
         pipeline_parameters=graph.parameters(settings, entry),
     )
+
+
+def _by_step(image: str) -> Callable[[str], str]:
+    """The image of a step by its source: `image`, or the one that was pushed or built for it."""
+    there = images.recorded()
+    own = {step: there[kind] for step, kind in OWN_IMAGES.items() if kind in there}
+
+    def of(source: str) -> str:
+        steps = [each for step, each in own.items() if f"def {step}(" in source]
+        return steps[0].pushed or steps[0].reference if steps else image
+
+    return of
