@@ -8,7 +8,7 @@ from support import plumbing
 from support.project import Project
 from support.rendering import Renderings
 
-OTHERS = ("tf_project", "other_project")
+OTHERS = ("tf_project", "other_project", "kserve_project")
 EVERYWHERE = (*OTHERS, "plumbed_project", "torch_project", "table_project", "number_project")
 
 
