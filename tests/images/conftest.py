@@ -125,7 +125,7 @@ def serving(image: str, store: Path, status: int = 200) -> Iterator[Container]:
     name = docker("run", "--detach", *RESTRICTED, place, f"--volume={store}:/models:ro", image)
     try:
         while (now := get(f"http://127.0.0.1:{port}/readyz")[0]) != status:
-            assert time.perf_counter() - start < 60, f"{now}\n{docker('logs', name)}"
+            assert time.perf_counter() - start < 60, f"{now}\n{engine.logs(name)}"
             time.sleep(0.02)
         yield Container(name, port, time.perf_counter() - start)
     finally:

@@ -38,7 +38,7 @@ def test_it_stops_when_told(other_server: Any) -> None:
     docker("stop", "--time=10", other_server.name)
     assert time.monotonic() - start < 10
     code = docker("inspect", "--format={{.State.ExitCode}}", other_server.name)
-    assert code == "0", docker("logs", other_server.name)
+    assert code == "0", engine.logs(other_server.name)
 
 
 # A registry

@@ -48,6 +48,15 @@ def docker(*arguments: str, check: bool = True, timeout: float = 300) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def logs(container: str) -> str:
+    """What a container said, on both streams."""
+    command = ["docker", "logs", container]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
+    )
+    return done.stdout
+
+
 @cache
 def unusable() -> str:
     """What is wrong with the engine, "" when nothing is."""

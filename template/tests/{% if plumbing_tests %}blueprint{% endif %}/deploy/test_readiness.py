@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from blueprint import settings
 from blueprint.deploy import readiness
 from blueprint.deploy.settings import Deploy
 from blueprint.errors import UserError
@@ -22,7 +21,7 @@ def staging(tmp_path, monkeypatch):
         pytest.skip("there is no kubectl: https://kubernetes.io/docs/tasks/tools has it")
     shutil.copytree(PROJECT / "deploy", tmp_path / "deploy")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(settings, "selected", lambda: "staging")
+    monkeypatch.setattr(readiness, "selected", lambda: "staging")
     return tmp_path / "deploy" / "rbac" / "staging" / "account.yaml"
 
 

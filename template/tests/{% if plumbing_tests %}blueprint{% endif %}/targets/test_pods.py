@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec, PlatformSpec
 
-from blueprint import settings
+from blueprint import pipelines, settings
 from blueprint.settings import SettingsError
 from blueprint.targets.kubeflow.compiling import compile_all, compile_pipeline
 
@@ -49,7 +49,6 @@ TRAIN = {
 OPTIONS = [
     f"pipeline.every={json.dumps(EVERY)}",
     f"pipeline.steps.train_model={json.dumps(TRAIN)}",
-    "pipeline.steps.score_rows.retries=5",
     "pipeline.ttl_seconds=600",
     "pipeline.timeout_seconds=7200",
     "pipeline.workspace={size: 10Gi, storage_class: fast, access_modes: [ReadWriteMany]}",
@@ -183,10 +182,13 @@ def test_a_portable_file_is_one_document_that_holds_nothing_of_kubernetes(load):
 
 
 def test_batch_prediction_is_tried_again_as_often_as_configured(load):
+    if "batch-prediction" not in pipelines.names():
+        pytest.skip("this project scores no files")
     [spec] = compiled(load(), "batch-prediction")
     assert spec["root"]["dag"]["tasks"]["score-rows"]["retryPolicy"]["maxRetryCount"] == 2
 
-    spec, _ = compiled(load(*OPTIONS), "batch-prediction")
+    given = [*OPTIONS, "pipeline.steps.score_rows.retries=5"]
+    spec, _ = compiled(load(*given), "batch-prediction")
     assert spec["root"]["dag"]["tasks"]["score-rows"]["retryPolicy"]["maxRetryCount"] == 5
 
 
