@@ -54,7 +54,7 @@ def run(
         if not image:
             warm_up()
         results, repeatable = _run(settings, cache, image, start, entry)
-        if repeatable:
+        if repeatable and entry == "training":
             unchanged.remember(settings, key)
         return results
 
@@ -109,10 +109,9 @@ def warm_up() -> subprocess.Popen[bytes] | None:
     if any(RUNS.glob("*.log")):
         return None
     print("the first run imports every library for the first time: up to a minute", flush=True)
-    imports = f"import {', '.join([f'{pipelines.package()}.train', *LATER])}"
-    command = [sys.executable, "-c", imports]
+    argv = [sys.executable, "-c", f"import {', '.join([f'{pipelines.package()}.train', *LATER])}"]
     return subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        argv, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
 
 
