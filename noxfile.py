@@ -34,7 +34,8 @@ def pytest(session: nox.Session, *folders: str) -> None:
 def tests(session: nox.Session) -> None:
     """Everything the README promises: the sessions below in one but for what is marked slow."""
     install(session, "tests")
-    sharing = ("-n", "2", "--dist", "loadfile")  # a file's tests share what they set up
+    # A file's tests share what they set up; the files are taken in the order of pyproject.toml.
+    sharing = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
     quick = ("-m", "not slow")
     session.run("python", "-m", "pytest", *sharing, *quick, *session.posargs, env=ENV)
 

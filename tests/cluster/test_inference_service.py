@@ -110,6 +110,16 @@ def test_versions_come_and_go_without_a_lost_request(
     assert {*clients.by_version()} == {"3", "1", "2"}
 
 
+def test_the_endpoint_is_there_before_the_first_model(service: Any, host: str) -> None:
+    overlay = service.project.path / "deploy" / "overlays" / "staging"
+    kubectl("apply", f"--namespace={service.namespace}", "-k", str(overlay))
+    shown = said(service)
+    assert re.search(r"pinned +no version", shown)
+    assert "no version answers: `make deploy` puts the champion there" in " ".join(shown.split())
+    assert " answers at http://" in service.make("deploy")
+    settled(find_gateway()["address"], host, service.name)
+
+
 def said(service: Any) -> str:
     """What `make status` shows where the champion is not what is served."""
     found = service.project.make("status", "ENV=staging", check=False)

@@ -26,8 +26,11 @@ def take(served: Any) -> None:
     file = served.project.path / "deploy" / "overlays" / "staging" / "kustomization.yaml"
     content = yaml.safe_load(file.read_text())
     content["components"] = [COMPONENT]
-    rules = [each for each in content["patches"] if each["target"]["kind"] != "NetworkPolicy"]
-    content["patches"] = rules  # without the way to MLflow that its conftest opens
+    # Without the way to MLflow that the conftest opens.
+    patches = content["patches"]
+    content["patches"] = [
+        each for each in patches if each.get("target", {}).get("kind") != "NetworkPolicy"
+    ]
     file.write_text(yaml.safe_dump(content))
 
 

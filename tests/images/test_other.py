@@ -176,6 +176,7 @@ def test_a_closed_network_leaves_nothing_in_a_layer(
     docker("image", "rm", "--force", reference)
 
 
+@pytest.mark.slow
 def test_podman_builds_the_same_files(other: Any, tmp_path: Path) -> None:
     """Only the build: Debian's podman is poor at running where no systemd is."""
     if not shutil.which("podman"):
@@ -248,6 +249,7 @@ def test_a_run_reaches_the_stack_s_registry_and_server(other: Any, stack: dict[s
     assert "version 1, " in row
 
 
+@pytest.mark.slow
 def test_its_data_survive_a_restart(other: Any, stack: dict[str, str]) -> None:
     uri = stack["MLOPS_REGISTRY__TRACKING_URI"]
     other.make("stack-down", variables=stack)

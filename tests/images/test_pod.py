@@ -19,6 +19,8 @@ from support import engine, rendering
 from support.engine import docker
 from support.project import environment, free_port, get
 
+pytestmark = pytest.mark.slow  # on a cluster, the default run deploys: tests/cluster/test_deploy.py
+
 # The security context of deploy/base.
 RESTRICTED = (*engine.RESTRICTED[:-1], "--user=10001:10001")
 FETCH = ("python", "-m", "blueprint.serving.fetch")
