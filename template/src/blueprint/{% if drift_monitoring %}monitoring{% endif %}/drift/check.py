@@ -30,12 +30,18 @@ class Checked:
     run_id: str = ""
 
 
-def check(settings: Any, version: str | None = None, say: Callable[[str], None] = print) -> Checked:
+def check(
+    settings: Any,
+    version: str | None = None,
+    say: Callable[[str], None] = print,
+    into: Path = FOLDER,
+) -> Checked:
     """Compare, write drift.json and drift.html, and record them in MLflow and for Prometheus.
 
     `settings` has the sections `drift`, `registry`, `serving` and `data`, and may have
     `prediction_log` and `metrics`. A registry or a Pushgateway that does not answer is said, and
-    changes nothing. Raises `UserError` for what cannot be compared at all.
+    changes nothing. The files of the newest KEEP checks stay in `into`. Raises `UserError` for what
+    cannot be compared at all.
     """
     name = settings.registry.name
     with found(settings, version) as (directory, number):
@@ -46,7 +52,7 @@ def check(settings: Any, version: str | None = None, say: Callable[[str], None] 
         log, data = (getattr(settings, name, None) for name in ("prediction_log", "data"))
         window = windows.read(settings.drift, model, name, number, log, data)
     now = datetime.now(UTC)
-    folder = FOLDER / f"{now:%Y-%m-%d-%H-%M-%S-%f}"
+    folder = into / f"{now:%Y-%m-%d-%H-%M-%S-%f}"
     folder.mkdir(parents=True)
     if len(window.frame) >= settings.drift.min_rows:
         say(f"comparing {len(window.frame):,} rows with {len(before):,} of version {number} …")
@@ -57,7 +63,7 @@ def check(settings: Any, version: str | None = None, say: Callable[[str], None] 
     drift.write(folder / RESULT)
     report.write(folder / PAGE, drift, before, window.frame, EVIDENTLY)
     metrics.push(settings, drift, say)
-    _prune()
+    _prune(into)
     return Checked(drift, folder, _record(settings, drift, folder, say))
 
 
@@ -117,6 +123,6 @@ def _key(name: str) -> str:
     return "".join(each if each.isalnum() or each in "_-. /" else "_" for each in name)[:200]
 
 
-def _prune() -> None:
-    for old in sorted(FOLDER.glob(f"*/{RESULT}"))[:-KEEP]:
+def _prune(into: Path) -> None:
+    for old in sorted(into.glob(f"*/{RESULT}"))[:-KEEP]:
         shutil.rmtree(old.parent, ignore_errors=True)

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, chdir
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ from ... import settings
 from ...errors import UserError
 from ...registry.client import Registry
 from ..drift.check import Checked, check
+from ..drift.result import FOLDER
 from . import history
 from .decision import Attempt, Drift, decide, rejections
 from .settings import Retraining
@@ -102,9 +103,10 @@ def _check(
         if name in types
     }
     with ExitStack() as stack:
+        into = FOLDER
         if not os.access(".", os.W_OK):  # as in a pod
-            stack.enter_context(chdir(stack.enter_context(tempfile.TemporaryDirectory())))
-        checked = check(SimpleNamespace(**loaded), version, say)
+            into = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        checked = check(SimpleNamespace(**loaded), version, say, into)
         shutil.copyfile(checked.folder / "drift.json", found_path)
         shutil.copyfile(checked.folder / "drift.html", report_path)
     return checked
