@@ -84,6 +84,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Service:
         "registry.artifact_location": f"{root}/artifacts",
         "serving.store": f"{root}/store",
         "gate.baseline": "true",
+        "data.source": "sample",
     }
     overrides = [f"{key}={value}" for key, value in places.items()]
     values = parameters(settings.load("test", overrides))
