@@ -2,7 +2,7 @@
 
 Cookiecutter fills in the line `CONTEXT = …` and runs this in the new project's empty folder. One
 renderer means one result: the files of `copier copy`, in a project that Copier updates. Copier
-judges every answer before it writes the first file.
+checks every answer before it writes the first file.
 """
 
 import json
@@ -34,16 +34,19 @@ def main() -> None:
     answers = {key: value for key, value in CONTEXT.items() if not key.startswith("_")}
     ref = CONTEXT["_checkout"]
     try:
-        copier.run_copy(source(), Path.cwd(), data=answers, defaults=True, vcs_ref=ref)
+        written = copier.run_copy(source(), Path.cwd(), data=answers, defaults=True, vcs_ref=ref)
     except ProcessExecutionError as error:  # git's own words
         fail(str(error.stderr).strip().splitlines()[-1])
     except (ValueError, CopierError) as error:
         fail(str(error))
+    questions = written.template.questions_data
     recorded = Path(".copier-answers.yml").read_text(encoding="utf-8")
     for key, value in answers.items():
-        # "none" is the answer to a question that these answers do not lead to.
-        if value != "none" and not re.search(rf"^{key}:", recorded, re.MULTILINE):
+        if key not in questions:
             fail(f"the version written does not ask for {key}: name another one with --checkout")
+        asked = re.search(rf"^{key}:", recorded, re.MULTILINE)
+        if not asked and value != questions[key].get("default"):
+            fail(f"{key} is not asked with these answers: leave {key}={value} out")
 
 
 def source() -> str:

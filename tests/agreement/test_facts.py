@@ -132,7 +132,7 @@ def test_the_package_has_one_name(project: Path) -> None:
             assert name != "src", path
     for path in files(project / "src" / "blueprint"):
         text = (project / "src" / "blueprint" / path).read_text(errors="replace")
-        named = re.search(rf"(from|import) {package(project)}\b|\b{package(project)}[./]\w", text)
+        named = re.search(rf"\b{package(project)}\b", text)
         assert not named, f"the plumbing names its owner: {path}"
 
 

@@ -211,6 +211,16 @@ def test_the_version_is_the_newest_or_the_one_that_is_named(template: Path, tmp_
     assert "v7" in refusal(done, tmp_path / "none")
 
 
+def test_an_answer_that_others_rule_out_is_rejected(template: Path, tmp_path: Path) -> None:
+    done = door(tmp_path, template, check=False, serving_extras="v2")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "error: serving_extras is not asked with these answers: leave serving_extras=v2 out"
+    )
+    assert list(tmp_path.iterdir()) == []
+    door(tmp_path, template, serving_extras="v2", platform="kubeflow")
+
+
 def test_a_template_by_a_relative_path_is_found_again(template: Path, tmp_path: Path) -> None:
     (tmp_path / "template").symlink_to(template)
     door(tmp_path / "second", "../template")

@@ -44,23 +44,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project folder, with a space in its path and the project's configuration."""
     path = tmp_path / "a project"
     shutil.copytree(PROJECT / "config", path / "config")
-    write_configuration(path / "config" / "test.yaml")
+    write_configuration(path / "config")
     monkeypatch.chdir(path)
     return path
 
 
-def write_configuration(file: Path) -> None:
-    """What the plumbing is tested with, whatever its owner's tests use: small, without network."""
-    content = yaml.safe_load(file.read_text())
-    task = settings.load("test").data.task
-    floor = {"r2": -10.0} if task == "tabular-regression" else {"accuracy": 0.2}
-    content |= {
+def write_configuration(folder: Path) -> None:
+    """What the plumbing is tested with: the sample, small, whatever data its owner declares."""
+    base, test = (yaml.safe_load((folder / f"{name}.yaml").read_text()) for name in ("base", "test"))
+    base["data"] |= {"label": "label", "split": FRACTIONS, "columns": {}}
+    regression = base["data"]["task"] == "tabular-regression"
+    test |= {
         "data": {"source": "sample"},
         "train": {"epochs": 2},
         # Two epochs may not be enough to be better than a constant answer.
-        "gate": {"floors": floor, "baseline": False},
+        "gate": {"floors": {"r2": -10.0} if regression else {"accuracy": 0.2}, "baseline": False},
     }
-    file.write_text(yaml.safe_dump(content))
+    (folder / "base.yaml").write_text(yaml.safe_dump(base))
+    (folder / "test.yaml").write_text(yaml.safe_dump(test))
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def shares(columns: Iterable[pl.Series]) -> np.ndarray:
 class Digest:
     """A running SHA-256 of one column's values.
 
-    The lengths of texts have a digest of their own, so that ["a", "bc"] is not ["ab", "c"].
+    The lengths of texts have a digest of their own, so that ["1", "23"] is not ["12", "3"].
     """
 
     def __init__(self) -> None:

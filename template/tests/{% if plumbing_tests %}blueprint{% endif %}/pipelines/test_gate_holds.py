@@ -84,10 +84,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Service:
         "registry.artifact_location": f"{root}/artifacts",
         "serving.store": f"{root}/store",
         "gate.baseline": "true",
-        "data.source": "sample",
     }
     overrides = [f"{key}={value}" for key, value in places.items()]
     values = parameters(settings.load("test", overrides))
+    values["data"] = {"task": values["data"]["task"], "source": "sample"}  # not its owner's
     data = {name: dsl.Dataset(name=name, uri=str(root / name)) for name in SETS}
     components.load_data.python_func(
         data=values["data"], registry=values["registry"], snapshot="", **data

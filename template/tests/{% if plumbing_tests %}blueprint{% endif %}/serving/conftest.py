@@ -16,7 +16,7 @@ import httpx
 import pytest
 from serving.tiny_models import write_picture_model
 
-import blueprint.serving.http  # noqa: F401  TensorFlow Serving's models have other files
+import blueprint.serving.http  # noqa: F401  where it is not, none of these tests is collected
 from blueprint.registry import store as model_store
 
 START = """
