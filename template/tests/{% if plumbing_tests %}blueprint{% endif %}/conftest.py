@@ -51,7 +51,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write_configuration(folder: Path) -> None:
     """What the plumbing is tested with: the sample, small, whatever data its owner declares."""
-    base, test = (yaml.safe_load((folder / f"{name}.yaml").read_text()) for name in ("base", "test"))
+    base = yaml.safe_load((folder / "base.yaml").read_text())
+    test = yaml.safe_load((folder / "test.yaml").read_text())
     base["data"] |= {"label": "label", "split": FRACTIONS, "columns": {}}
     regression = base["data"]["task"] == "tabular-regression"
     test |= {
