@@ -34,7 +34,8 @@ def pytest(session: nox.Session, *folders: str) -> None:
 def tests(session: nox.Session) -> None:
     """Everything the README promises: the sessions below in one but for what is marked slow."""
     install(session, "tests")
-    sharing = ("-n", "2", "--dist", "loadfile")  # a file's tests share what they set up
+    # A file's tests share what they set up; the files are taken in the order of pyproject.toml.
+    sharing = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
     quick = ("-m", "not slow")
     session.run("python", "-m", "pytest", *sharing, *quick, *session.posargs, env=ENV)
 
@@ -104,6 +105,18 @@ def images(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def cluster(session: nox.Session) -> None:
+    """A project on the cluster that KUBECONFIG names; skipped, with the reason, without one."""
+    pytest(session, "tests/cluster")
+
+
+@nox.session(python=PYTHON)
+def manifests(session: nox.Session) -> None:
+    """What deploy/ builds: for every combination, by the schemas of four releases, by checkov."""
+    pytest(session, "tests/manifests")
+
+
+@nox.session(python=PYTHON)
 def demo(session: nox.Session) -> None:
     """Scaffold a project, train it, serve it, ask it: with times; `-- --keep build` leaves it."""
     install(session, "demo")
@@ -125,7 +138,8 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("yamllint", "--strict", "copier.yml", "questions", "mkdocs.yml", ".github")
-    session.run("shellcheck", ".ci/run", "tests/images/standins/postgres.sh")
+    scripts = (".ci/run", "tests/cluster/kind.sh", "tests/images/standins/postgres.sh")
+    session.run("shellcheck", *scripts)
     session.run("zizmor", "--offline", "--quiet", ".github/workflows")
 
 
@@ -174,7 +188,7 @@ def mutation(session: nox.Session) -> None:
 @nox.session(python=PYTHON)
 def bench(session: nox.Session) -> None:
     """Measure each target against its reference, into build/bench.json; `-- NAME` runs one row."""
-    install(session, "demo")
+    install(session, "tests")
     requirements = Path("bench/requirements.txt")
     if requirements.exists():
         session.install("-r", str(requirements))

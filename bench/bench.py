@@ -24,7 +24,7 @@ from pathlib import Path
 import load
 import serving
 
-from support import rendering
+from support import cluster, engine, rendering
 from support.project import Project, environment, free_port, get, stop
 
 HERE = Path(__file__).resolve().parent
@@ -32,6 +32,24 @@ ROOT = HERE.parent
 BUILD = ROOT / "build"
 PACKAGE = "blueprint"
 V2 = ("-d", "platform=kubeflow", "-d", "serving_extras=v2")  # pictures as bytes are asked for too
+CLUSTER = (
+    "-d",
+    "task=tabular-classification",
+    "-d",
+    "framework=sklearn",
+    "-d",
+    "platform=kubeflow",
+)
+LAX = "gate.champion.margin=0.9 gate.floors.accuracy=0.1"
+BUILD_SERVING = """
+import sys
+from blueprint import settings
+from blueprint.targets import images
+built = images.build(settings.load(), sys.argv[2].split(), ["serving"])["serving"]
+if sys.argv[1]:
+    images.remember({"serving": images.push_one(images.find_engine(), built, sys.argv[1])})
+print(built.reference)
+"""
 STEPS = 5
 REFERENCE = ROOT / "docs" / "reference"
 PAGE = REFERENCE / "serving-speed.md"
@@ -117,6 +135,21 @@ class Bench:
             *("-d", "serving_runtime=bentoml", "-d", "framework=sklearn"),
         )
         project.make("setup")
+        return project
+
+    @cached_property
+    def cluster_project(self) -> Project:
+        """A project that a cluster serves, set up."""
+        return self.for_cluster("kubernetes")
+
+    def for_cluster(self, serving_platform: str) -> Project:
+        """A project for Kubeflow whose model is served there, or nowhere; set up and committed."""
+        say(f"set up a project with serving_platform={serving_platform}")
+        project = Project(self.folder / serving_platform)
+        copy(self.template, project.path, *CLUSTER, "-d", f"serving_platform={serving_platform}")
+        project.make("setup")
+        rendering.git(project.path, "init", "-q", "-b", "main")
+        rendering.commit(project.path, "The project")
         return project
 
     @cached_property
@@ -304,6 +337,79 @@ def batch(bench: Bench) -> list[Row]:
     ]
 
 
+def fetch_start(bench: Bench) -> list[Row]:
+    """The program that fetches a pod's model, until it could ask for it; and an empty Python."""
+    path = bench.cluster_project.path
+    python = str(path / ".venv" / "bin" / "python")
+    fetch = "import blueprint.serving.fetch.__main__, blueprint.serving.fetch.objects"
+    ours, empty = interleaved(
+        7,
+        lambda _: check([python, "-c", fetch], path),
+        lambda _: check([python, "-c", "pass"], path),
+    )
+    return [row("fetch-start", ours, "s", "an empty Python", empty, value_at_most=0.5)]
+
+
+def fetch_size(bench: Bench) -> list[Row]:
+    """The serving image of a project that a cluster serves, and of one without what fetches."""
+    if reason := engine.unusable():
+        return not_measured(reason)
+    sizes = []
+    for project in (bench.cluster_project, bench.for_cluster("none")):
+        image = build_serving(project)
+        sizes.append(engine.inspect(image)["Size"] / 1e6)
+        say(f"{image}: {sizes[-1]:.1f} MB")
+    ours, without = sizes
+    return [row("fetch-size", ours - without, "MB", "all the rest", without, value_at_most=20)]
+
+
+def deploy(bench: Bench) -> list[Row]:
+    """`make deploy` of another version until it answers; Kubernetes' own rollout of the same pods.
+
+    On the cluster of KUBECONFIG, with a registry and an MLflow server on this machine.
+    """
+    if reason := cluster.unusable() or engine.unusable():
+        return not_measured(reason)
+    project, port = bench.cluster_project, free_port()
+    folder = bench.folder / "deploy"
+    folder.mkdir()
+    command = ["uv", "run", "--quiet", "--no-sync", "--project", project.path, "--with"]
+    command += ["mlflow~=3.17", "mlflow", "server", "--host", "0.0.0.0", "--port", port]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", 1]
+    command += ["--artifacts-destination", folder / "artifacts", "--allowed-hosts", "*"]
+    with (
+        serve(bench, command, port, "/health", {}),
+        cluster.registry(folder) as registry,
+        cluster.namespace("bench") as namespace,
+    ):
+        tracking = f"http://{cluster.host()}:{port}"
+        configuration = {
+            "registry": {"tracking_uri": tracking},
+            "deploy": {"context": cluster.context(), "namespace": namespace},
+        }
+        staging = project.path / "config" / "staging.yaml"
+        staging.write_text(json.dumps(configuration))  # JSON is YAML
+        for seed in (31, 32):
+            at = f"registry.tracking_uri={tracking} registry.artifact_location=null"
+            project.make("run", f"ARGS={at} train.seed={seed} {LAX}")
+        say("two versions in MLflow")
+        build_serving(project, registry)
+        project.make("deploy", "ENV=staging", "VERSION=1")
+        say("version 1 answers")
+        pods = (f"--namespace={namespace}", "deployment/digit-recognition")
+
+        def rollout(_: int) -> None:
+            cluster.kubectl("rollout", "restart", *pods)
+            cluster.kubectl("rollout", "status", *pods)
+
+        ours, plain = interleaved(
+            3,
+            lambda index: project.make("deploy", "ENV=staging", f"VERSION={2 - index % 2}"),
+            rollout,
+        )
+    return [row("deploy", ours, "s", "kubectl rollout", plain, value_at_most=25)]
+
+
 ROWS: list[Callable[[Bench], list[Row]]] = [
     render,
     first_prediction,
@@ -313,7 +419,22 @@ ROWS: list[Callable[[Bench], list[Row]]] = [
     soak,
     scale,
     batch,
+    fetch_start,
+    fetch_size,
+    deploy,
 ]
+
+
+def not_measured(reason: str) -> list[Row]:
+    """No row, and why."""
+    say(f"not measured: {reason}")
+    return []
+
+
+def build_serving(project: Project, registry: str = "") -> str:
+    """The serving image of a project, pushed to a registry if one is named; its reference."""
+    arguments = engine.build_arguments(project.path)
+    return project.run_python("-c", BUILD_SERVING, registry, arguments).splitlines()[-1]
 
 
 def versions(python: Path) -> dict[str, str]:

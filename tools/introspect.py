@@ -23,6 +23,7 @@ ANSWERS: list[dict[str, Any]] = [
         "framework": "sklearn",
         "data_source": "sql",
         "platform": "kubeflow",
+        "serving_platform": "kubernetes",
         "batch_scoring": True,
         "serving_extras": "both",
     },

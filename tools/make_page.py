@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from support.questions import ROOT, axes, default_answers, variables
+from support.questions import ROOT, allowed, axes, default_answers, variables
 
 PAGE = ROOT / "docs" / "reference" / "make.md"
 SOURCE = ROOT / "template" / "Makefile.jinja"
@@ -37,12 +37,19 @@ def deciding() -> list[tuple[str, Any]]:
     return [(key, value) for key, values in axes().items() if key in asked for value in values[1:]]
 
 
+def platform_for(key: str, value: Any) -> dict[str, Any]:
+    """The first platform that lets an answer be given, as an answer."""
+    platforms = ({"platform": each} for each in axes()["platform"])
+    return next(each for each in platforms if allowed(each | {key: value}))
+
+
 def page() -> str:
-    default = dict(HELP.findall(makefile()))
-    parts = [HEAD, "## Every project\n", _table(default)]
+    parts = [HEAD, "## Every project\n", _table(dict(HELP.findall(makefile())))]
     sections: dict[str, list[str]] = {}  # answers that change the same share a section
     for key, value in deciding():
-        found = dict(HELP.findall(makefile(**{key: value})))
+        there = {} if key == "platform" else platform_for(key, value)
+        default = dict(HELP.findall(makefile(**there)))
+        found = dict(HELP.findall(makefile(**there | {key: value})))
         changed = {name: text for name, text in found.items() if default.get(name) != text}
         absent = [f"`{name}`" for name in default if name not in found]
         section = "\n".join(["Added or changed:\n", _table(changed)]) if changed else ""

@@ -18,8 +18,9 @@ rm -rf /opt/uv
 # What no program of the project runs: tests, sources, tools that make and convert models, libraries
 # for C and its compilers. It is a fifth of the serving image.
 cd .venv/lib/python3*/site-packages
-find . \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.a' \) -delete
+find . \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.a' \
+  -o -path './numpy/*_tests.*.so' \) -delete
 find numpy scipy sklearn -type d -name tests -prune -exec rm -rf {} + 2>/dev/null || true
 rm -rf onnxruntime/transformers onnxruntime/tools onnxruntime/quantization onnxruntime/datasets \
-  onnxruntime/capi/libonnxruntime.so.* clang tensorflow/include tensorflow/xla_aot_runtime_src \
-  torch/include torch/test matplotlib/mpl-data/sample_data
+  onnxruntime/capi/libonnxruntime.so.* numpy/_core/_simd.*.so yaml/_yaml.*.so clang \
+  tensorflow/include tensorflow/xla_aot_runtime_src torch/include torch/test matplotlib/mpl-data/sample_data

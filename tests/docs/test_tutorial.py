@@ -55,5 +55,5 @@ def test_the_reference_of_the_command_line_is_what_help_says(walked: Project) ->
 def test_the_reference_of_the_targets_is_what_make_help_says(walked: Project) -> None:
     shown = walked.make("help").stdout
     targets = dict(make_page.HELP.findall(make_page.makefile(**owners.answers(walked.path))))
-    listed = [name for line in shown.splitlines() for name in line[10:31].strip().split(", ")]
+    listed = [name for line in shown.splitlines() for name in line[10:33].strip().split(", ")]
     assert sorted(filter(None, listed)) == sorted(targets)

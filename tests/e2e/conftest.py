@@ -49,6 +49,14 @@ def tf_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Proj
 
 
 @pytest.fixture(scope="session")
+def kserve_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Served on KServe by the lean server."""
+    answers = {"platform": "kubeflow", "serving_platform": "kserve", "framework": "sklearn"}
+    folder = tmp_path_factory.mktemp("e2e") / "a project on KServe"
+    return made(template, folder, **answers, ci="none", plumbing_tests=True)
+
+
+@pytest.fixture(scope="session")
 def torch_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """PyTorch, on pictures in a folder."""
     answers = {"framework": "pytorch", "data_source": "files", "plumbing_tests": True}
@@ -73,9 +81,10 @@ def table_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="session")
 def number_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """XGBoost behind BentoML and on Kubeflow, on numbers to predict in a database, with gaps."""
+    """XGBoost behind BentoML on Kubernetes, on numbers to predict in a database, with gaps."""
     answers = {
         "platform": "kubeflow",
+        "serving_platform": "kubernetes",
         "task": "tabular-regression",
         "framework": "xgboost",
         "data_source": "sql",

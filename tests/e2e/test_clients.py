@@ -108,7 +108,7 @@ def test_without_a_url_the_projects_own_server_is_tested(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["URL={url}"], ["version of", "--model-dir"]),
+        (["URL={url}"], ["no version 1", "--model-dir"]),
         (["URL={url}", "MODEL=another"], ["version of 'another'", "MODEL="]),
         (["URL={url}", "ARGS=--model-dir {stores}"], ["signature.json"]),
         (["URL=http://127.0.0.1:1"], ["no server answers at http://127.0.0.1:1", "make serve"]),

@@ -146,10 +146,13 @@ def test_no_slug_can_hide_an_installed_module(
     assert not installed - names.known(), "write them down: nox -s names"
 
 
+# One of each framework whose encoding is its own; `nox -s e2e` runs them all.
+QUICK = (("tensorflow", "tabular-classification"), ("pytorch", "tabular-regression"))
 OTHERS = [
-    (row["framework"], row["task"])
+    pytest.param(*pair, marks=() if pair in QUICK else pytest.mark.slow)
     for row in questions.combinations("task", "framework")
     if SET_UP[row["framework"]][1] != row["task"]
+    for pair in [(row["framework"], row["task"])]
 ]
 
 

@@ -7,6 +7,8 @@ skipped, with its reason; where REQUIRE_ENGINE is set, it fails.
 import contextlib
 import json
 import re
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -105,10 +107,11 @@ def default(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="session")
 def other(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    """scikit-learn, a table, BentoML, GitLab."""
+    """scikit-learn, a table, BentoML, GitLab, served on Kubernetes."""
     folder = tmp_path_factory.mktemp("images") / "another project"
     answers = {"framework": "sklearn", "task": "tabular-classification", "project_slug": "other"}
     more = {"platform": "kubeflow", "batch_scoring": True, "serving_runtime": "bentoml"}
+    more |= {"serving_platform": "kubernetes"}
     with build(template, folder, **answers, **more, ci="gitlab") as built:
         yield built
 
@@ -122,7 +125,7 @@ def serving(image: str, store: Path, status: int = 200) -> Iterator[Container]:
     name = docker("run", "--detach", *RESTRICTED, place, f"--volume={store}:/models:ro", image)
     try:
         while (now := get(f"http://127.0.0.1:{port}/readyz")[0]) != status:
-            assert time.perf_counter() - start < 60, f"{now}\n{docker('logs', name)}"
+            assert time.perf_counter() - start < 60, f"{now}\n{engine.logs(name)}"
             time.sleep(0.02)
         yield Container(name, port, time.perf_counter() - start)
     finally:
@@ -144,3 +147,30 @@ def default_server(default: Built) -> Iterator[Container]:
 def other_server(other: Built) -> Iterator[Container]:
     with serving(other.reference("serving"), other.project.path / ".mlops/store") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry on this machine, host and port."""
+    program = shutil.which("docker-registry") or shutil.which("registry")
+    if not program:
+        engine.lacking("there is no registry to push to", "apt-get install docker-registry")
+    folder = tmp_path_factory.mktemp("registry")
+    address = f"127.0.0.1:{free_port()}"
+    settings = {
+        "version": "0.1",
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "http": {"addr": address},
+    }
+    (folder / "config.yml").write_text(json.dumps(settings))
+    with (folder / "log").open("w") as log:
+        command = [str(program), "serve", str(folder / "config.yml")]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + 20
+        while get(f"http://{address}/v2/")[0] != 200 and time.monotonic() < end:
+            time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)

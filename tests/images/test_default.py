@@ -154,7 +154,7 @@ def test_it_waits_for_the_first_model_and_stops_when_told(
         docker("stop", "--time=10", server.name)
         assert time.monotonic() - start < 10
         code = docker("inspect", "--format={{.State.ExitCode}}", server.name)
-        assert code == "0", docker("logs", server.name)
+        assert code == "0", engine.logs(server.name)
 
 
 # The pipeline

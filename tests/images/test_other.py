@@ -38,37 +38,10 @@ def test_it_stops_when_told(other_server: Any) -> None:
     docker("stop", "--time=10", other_server.name)
     assert time.monotonic() - start < 10
     code = docker("inspect", "--format={{.State.ExitCode}}", other_server.name)
-    assert code == "0", docker("logs", other_server.name)
+    assert code == "0", engine.logs(other_server.name)
 
 
 # A registry
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry on this machine, host and port."""
-    program = shutil.which("docker-registry") or shutil.which("registry")
-    if not program:
-        engine.lacking("there is no registry to push to", "apt-get install docker-registry")
-    folder = tmp_path_factory.mktemp("registry")
-    address = f"127.0.0.1:{free_port()}"
-    settings = {
-        "version": "0.1",
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {"addr": address},
-    }
-    (folder / "config.yml").write_text(json.dumps(settings))
-    with (folder / "log").open("w") as log:
-        command = [str(program), "serve", str(folder / "config.yml")]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        end = time.monotonic() + 20
-        while get(f"http://{address}/v2/")[0] != 200 and time.monotonic() < end:
-            time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def test_gitlabs_job_pushes_the_images_and_publishes_the_pipelines(
@@ -203,6 +176,7 @@ def test_a_closed_network_leaves_nothing_in_a_layer(
     docker("image", "rm", "--force", reference)
 
 
+@pytest.mark.slow
 def test_podman_builds_the_same_files(other: Any, tmp_path: Path) -> None:
     """Only the build: Debian's podman is poor at running where no systemd is."""
     if not shutil.which("podman"):
@@ -275,6 +249,7 @@ def test_a_run_reaches_the_stack_s_registry_and_server(other: Any, stack: dict[s
     assert "version 1, " in row
 
 
+@pytest.mark.slow
 def test_its_data_survive_a_restart(other: Any, stack: dict[str, str]) -> None:
     uri = stack["MLOPS_REGISTRY__TRACKING_URI"]
     other.make("stack-down", variables=stack)

@@ -178,6 +178,13 @@ def test_every_make_target_is_sound(project: Path) -> None:
     assert "warning: undefined variable" not in said
 
 
+def test_help_fits_a_terminal(project: Path) -> None:
+    """80 columns and 24 lines, of which the prompt takes one; a space between names and text."""
+    lines = run(project, "make", "help").splitlines()
+    assert len(lines) <= 23
+    assert all(len(line) <= 80 and line[32] == " " != line[33] for line in lines), lines
+
+
 def test_formatting_and_linting_change_nothing(project: Path) -> None:
     if first("style", digest(project, ".py", ".toml")):
         run(project, "ruff", "format", "--check", "--no-cache", ".")

@@ -26,7 +26,10 @@ def text(path: Path) -> str:
 
 def project_targets() -> set[str]:
     """Every target that some project has."""
-    answers = [{}, *({key: value} for key, value in make_page.deciding())]
+    answers = [
+        {},
+        *({**make_page.platform_for(*each)} | dict([each]) for each in make_page.deciding()),
+    ]
     return {
         name
         for given in answers
@@ -61,6 +64,24 @@ def test_every_file_that_a_page_links_to_exists(path: Path) -> None:
         assert target.exists(), link
         if mark:
             assert len(words.split()) > 2, f"{link}: say what it shows"
+
+
+def test_an_error_of_a_deployment_is_quoted_as_it_is_written() -> None:
+    """What the table of deploy.md has the reader look for, the code says; numbers may differ."""
+    page = (ROOT / "template/docs/{% if cluster_serving %}deploy.md{% endif %}").read_text()
+    table = page.partition("| it says | you type |")[2].partition("\n\n")[0]
+    sources = (ROOT / "template/src/blueprint").rglob("*.py")
+    code = " ".join(re.sub(r'"\s*f?"', "", path.read_text()) for path in sources)
+    clusters_own = {"exceeded quota", "Insufficient cpu"}
+    quoted = [
+        text for row in table.splitlines()[2:] for text in re.findall("`(.+?)`", row.split("|")[1])
+    ]
+    assert len(quoted) > 20
+    for text in {*quoted} - clusters_own:
+        for part in re.split("…", text):
+            words = re.sub(r"\d+|InferenceService|^fetch-model$|^server$", "@", part.strip())
+            pattern = re.escape(words).replace("@", r"(\{[^}]*\}|\S+)")
+            assert re.search(pattern, code), part
 
 
 def test_every_picture_is_small_and_used() -> None:

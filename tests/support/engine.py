@@ -48,6 +48,15 @@ def docker(*arguments: str, check: bool = True, timeout: float = 300) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def logs(container: str) -> str:
+    """What a container said, on both streams."""
+    command = ["docker", "logs", container]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
+    )
+    return done.stdout
+
+
 @cache
 def unusable() -> str:
     """What is wrong with the engine, "" when nothing is."""
@@ -77,17 +86,17 @@ def has(image: str) -> bool:
     return True
 
 
-def base_of(project: Path) -> str:
+def base_of(project: Path, kind: str = "serving") -> str:
     """The image that the project's Dockerfiles start from."""
-    text = (project / "docker" / "serving.Dockerfile").read_text()
+    text = (project / "docker" / f"{kind}.Dockerfile").read_text()
     found = re.search(r"^ARG PYTHON_IMAGE=(\S+)$", text, re.MULTILINE)
     assert found, text
     return found[1]
 
 
-def build_arguments(project: Path) -> str:
+def build_arguments(project: Path, kind: str = "serving") -> str:
     """What `make images ARGS=…` must say here: nothing, but where a stand-in is the base."""
-    base, standin = base_of(project), os.environ.get(STANDIN, "")
+    base, standin = base_of(project, kind), os.environ.get(STANDIN, "")
     if has(base):
         return ""
     if not standin or not has(standin):

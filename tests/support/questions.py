@@ -140,15 +140,37 @@ def check_answers(answers: dict[str, Any]) -> None:
 
 
 @cache
-def _matches() -> list[dict[str, Any]]:
-    """Every allowed combination of the answers that decide whether others are allowed."""
-    values, deciding = axes(), set()
+def _rules() -> list[list[dict[str, Any]]]:
+    """For each question that has conditions, what the answers it knows may be together."""
+    values, tables = axes(), []
     for question in load().values():
-        for condition in question.conditions():
-            deciding |= {question.key, *variables(condition)}
-    keys = [key for key in values if key in deciding]
-    rows = (dict(zip(keys, row, strict=True)) for row in product(*(values[k] for k in keys)))
-    return [row for row in rows if not any(q.refusal(row) for q in load().values())]
+        if conditions := question.conditions():
+            known = {question.key}.union(*map(variables, conditions))
+            keys = [key for key in values if key in known]
+            rows = (
+                dict(zip(keys, row, strict=True)) for row in product(*(values[k] for k in keys))
+            )
+            tables.append([row for row in rows if not question.refusal(row)])
+    return tables
+
+
+@cache
+def _deciding() -> set[str]:
+    """The questions whose answers decide whether others are allowed."""
+    return {key for table in _rules() for key in table[0]}
+
+
+@cache
+def _fits(answers: frozenset[tuple[str, Any]], rule: int = 0) -> bool:
+    """Whether the rules from that one on allow these answers, whatever the others are."""
+    if rule == len(_rules()):
+        return True
+    given = dict(answers)
+    return any(
+        _fits(answers.union(row.items()), rule + 1)
+        for row in _rules()[rule]
+        if all(given.get(key, value) == value for key, value in row.items())
+    )
 
 
 def variables(condition: str) -> set[str]:
@@ -163,10 +185,7 @@ def variables(condition: str) -> set[str]:
 
 def allowed(answers: dict[str, Any]) -> bool:
     """Whether these answers, a few or all, are part of a project that the template writes."""
-    return any(
-        all(answers.get(key, value) == value for key, value in match.items())
-        for match in _matches()
-    )
+    return _fits(frozenset((key, answers[key]) for key in answers.keys() & _deciding()))
 
 
 def combinations(*keys: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from support.changes import Way
 from support.rendering import TAG, Renderings, commit, files, git
 
 # For the session alone: they change a few files, each as the others do.
-PLAIN = ("license", "python_version", "data_source", "task")
+PLAIN = ("license", "python_version", "data_source", "task", "cloud", "serving_extras")
 OWN = "own.txt"
 
 WAYS = [

@@ -30,6 +30,7 @@ SETS: list[tuple[str, dict[str, Any]]] = [
     ("0.3.0", {**TABLES, "platform": "kubeflow", "serving_runtime": "bentoml"}),
     ("0.3.0", {"serving_runtime": "tf-serving"}),
     ("0.4.0", {"framework": "sklearn", "ci": "gitlab"}),
+    ("0.6.0", {"framework": "sklearn", "platform": "kubeflow", "serving_platform": "kubernetes"}),
 ]
 # For the default run: each set of answers, most kinds of edit, the first release and the last.
 QUICK = {
@@ -41,7 +42,8 @@ QUICK = {
     ("0.3.0", 5, "everything"),
     ("0.4.0", 6, "edit_steps"),
     ("0.4.1", 0, "everything"),
-    (releases.load()[-1].version, 6, "everything"),
+    ("0.5.0", 6, "everything"),
+    (releases.load()[-1].version, 7, "everything"),
 }
 CASES = [
     pytest.param(

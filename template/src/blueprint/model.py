@@ -184,9 +184,8 @@ class Model:
         for tensor in self.signature.inputs:
             array = inputs[tensor.name]
             if array.shape != (rows, *tensor.shape) or array.dtype != tensor.numpy_dtype:
-                raise ModelError(
-                    f"{tensor.name}: expected {tensor}, got {array.dtype} {list(array.shape)}"
-                )
+                given = f"{array.dtype} {list(array.shape)}"
+                raise ModelError(f"{tensor.name}: expected {tensor}, got {given}")
         return rows
 
 
@@ -232,9 +231,8 @@ def _compare(path: Path, signature: Signature, session: Any) -> None:
         )
         dtype = f"tensor({ONNX_NAMES.get(tensor.dtype, tensor.dtype)})"
         if node.type != dtype or isinstance(batch, int) or not fits:
-            raise ModelError(
-                f"{path}: {tensor.name} is {node.type} {node.shape}; its signature says {tensor}"
-            )
+            found = f"{path}: {tensor.name} is {node.type} {node.shape}"
+            raise ModelError(f"{found}; its signature says {tensor}")
 
 
 def _load_pyfunc(path: Path, signature: Signature, threads: int | None) -> Run:

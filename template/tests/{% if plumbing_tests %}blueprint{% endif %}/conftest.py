@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from blueprint.data.sources import scan
 
 sys.path.insert(0, str(Path(__file__).parent))  # what tests share: serving/tiny_models.py
 from collection import not_for_this_project
+from outside import python_with
 
 collect_ignore = not_for_this_project()
 PROJECT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ SECRET = "hush: 50% @ /?"
 @pytest.fixture(autouse=True)
 def no_user_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep settings of the person who runs the tests out of them."""
-    for name in ("MLFLOW_TRACKING_URI", "KERAS_HOME", "NO_COLOR", "FORCE_COLOR"):
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "KERAS_HOME", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     for name in [name for name in os.environ if name.startswith(("MLOPS_", "AWS_"))]:
         if not name.endswith("CA_BUNDLE"):
@@ -105,16 +105,7 @@ def split_sample(root: Path, task: str) -> dict[str, Dataset]:
 @pytest.fixture(scope="session")
 def moto() -> Iterator[str]:
     """The address of moto's S3 server, in an environment of its own: it is large."""
-    uv = os.environ.get("UV") or shutil.which("uv")
-    if not uv:
-        pytest.skip("no uv: python -m pip install uv")
-    lock = tomllib.loads((PROJECT / "pyproject.toml").read_text())
-    command = [uv, "run", "--quiet", "--no-project", "--python", sys.executable]
-    command += ["--exclude-newer", lock["tool"]["uv"]["exclude-newer"]]
-    command += [part for package in MOTO for part in ("--with", package)] + ["python"]
-    ready = subprocess.run([*command, "-c", "import moto.server"], capture_output=True, text=True)
-    if ready.returncode:
-        pytest.skip(f"no moto: {' '.join(command[1:-1])}: {ready.stderr.strip()[-300:]}")
+    command = python_with(MOTO, "moto.server")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -32,9 +32,9 @@ def cli(*arguments, **environment):
         (["batch", "", ""], "error: which rows, and where to. `make batch INPUT=new.csv OUTPUT="),
         (["batch", "new.csv", "scores.csv"], "error: no model is in service: `make run` makes one"),
         (["report"], "error: no run has left evaluate-model/report"),
-        (["report", "--version", "1"], "error: .* has no version 1: `make models` lists those"),
+        (["report", "--version", "1"], "error: .* has no version 1: `make models` lists them"),
         (["promote"], "error: which version\\? `make promote VERSION=3`; `make models` lists them"),
-        (["promote", "1"], "error: .* has no version 1: `make models` lists those"),
+        (["promote", "1"], "error: .* has no version 1: `make models` lists them"),
         (["rollback"], "error: .* has no champion, so nothing to go back from"),
     ],
 )

@@ -191,11 +191,11 @@ def test_the_sample_is_that_of_the_task():
     [
         (
             {"time": "day"},
-            "data.split.validation: a share, but with data.split.time a set begins at a day",
+            "data.split.validation: a share; with data.split.time a set begins at a day",
         ),
         (
             {"time": "day", "validation": "2024-01-01"},
-            "data.split.test: a share, but with data.split.time a set begins at a day",
+            "data.split.test: a share; with data.split.time a set begins at a day",
         ),
         ({"time": "day", "validation": "May 1st", "test": 3}, "validation: .*got 'May 1st'"),
         (

@@ -59,9 +59,7 @@ class Split(Section):
                 raise ValueError("a day, but no data.split.time names the column of days") from None
         else:
             if time and 0 < value < 1:
-                raise ValueError(
-                    "a share, but with data.split.time a set begins at a day or number"
-                )
+                raise ValueError("a share; with data.split.time a set begins at a day or number")
             if not time and not 0 < value < 1:
                 raise ValueError("a share must be greater than 0 and less than 1")
         return value

@@ -138,9 +138,7 @@ def _prepare_bounds(
             "declare it as date or datetime in data.columns"
         )
     if dtype.is_numeric() == isinstance(given[0], str):
-        raise DataError(
-            f"column {name!r}: {dtype} cannot be compared with {given[0]!r} (data.split in config/)"
-        )
+        raise DataError(f"data.split: {name!r}: {dtype} cannot be compared with {given[0]!r}")
     if dtype.is_numeric():
         return rows.with_columns(value), np.array(given)
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:

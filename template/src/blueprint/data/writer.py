@@ -72,9 +72,8 @@ def check_trainable(train: Writer, *held_out: Writer) -> list[str]:
             "a classifier needs at least two classes"
         )
     if train.lowest == train.highest:
-        raise DataError(
-            f"every training row has the label {train.lowest}; a regression needs several"
-        )
+        same = f"every training row has the label {train.lowest}"
+        raise DataError(f"{same}; a regression needs several")
     lines, networks = [], any(map(find_spec, ("keras", "torch")))
     if unseen := np.flatnonzero(train.counts == 0).tolist():
         others = np.sum([writer.counts for writer in held_out], axis=0)

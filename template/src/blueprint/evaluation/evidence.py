@@ -44,9 +44,8 @@ def predict_constant(train: Dataset, test: Predictions) -> Predictions:
     if not test.classes:
         return test._replace(outputs=np.full(len(test.labels), column.mean()))
     counts = np.bincount(column.to_physical().to_numpy(), minlength=len(test.classes))
-    return test._replace(
-        outputs=np.broadcast_to(counts / counts.sum(), (len(test.labels), len(counts)))
-    )
+    outputs = np.broadcast_to(counts / counts.sum(), (len(test.labels), len(counts)))
+    return test._replace(outputs=outputs)
 
 
 def find_errors(model: Model, trained_on: str, test: Dataset, train: Dataset) -> list[str]:

@@ -45,9 +45,7 @@ def write_pyfunc(native: Native, path: Path, package: str) -> None:
         pyfunc.save_model(str(path), python_model=Fallback(native), pip_requirements=[])
     except Exception as error:  # pickling fails in as many ways as there are classes
         text = " ".join(str(error).split())[:200]
-        raise ExportError(
-            f"{native.name} has no ONNX form and cannot be pickled either: {text}"
-        ) from error
+        raise ExportError(f"{native.name} has no ONNX form and no pickle: {text}") from error
     finally:
         for module in carried:
             cloudpickle.unregister_pickle_by_value(module)

@@ -51,10 +51,8 @@ def finish(
     rename(graph, prefix, dict(zip(given, features, strict=True)))
     value, axes = f"{prefix}float", f"{prefix}axes"
     graph.initializer.append(numpy_helper.from_array(np.array([-1, *shape], np.int64), axes))
-    graph.node.append(
-        helper.make_node("Cast", [graph.output[0].name], [value], to=TensorProto.FLOAT)
-    )
-    graph.node.append(helper.make_node("Reshape", [value, axes], [output]))
+    cast = helper.make_node("Cast", [graph.output[0].name], [value], to=TensorProto.FLOAT)
+    graph.node.extend([cast, helper.make_node("Reshape", [value, axes], [output])])
     result = helper.make_tensor_value_info(output, TensorProto.FLOAT, [BATCH_AXIS, *shape])
     del graph.output[:], model.metadata_props[:]
     graph.output.append(result)

@@ -14,6 +14,7 @@ from typing import Any
 from mlflow.entities import Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
+from .. import rooms
 from ..errors import UserError
 from ..logins import without_login
 from ..settings import with_login
@@ -107,9 +108,7 @@ class Registry:
             found = existing(self.client.get_model_version, self.name, number)
             if found:
                 return self._versions([found])[0]
-        raise RegistryError(
-            f"{self.name} has no version {number}: `make models` lists those it has"
-        )
+        raise RegistryError(f"{self.name} has no version {number}: `make models` lists them")
 
     def versions(self) -> list[Version]:
         """Every version, the newest first."""
@@ -174,19 +173,14 @@ class Registry:
         tags: Mapping[str, str],
         artifacts: Mapping[str, Path],
     ) -> str:
-        """Record one evaluated model and return the run's id. `artifacts` are folders of files by
-        their folder in the run."""
+        """Record one evaluated model, with folders of files by their name in the run; return its
+        id. A run that is open already is joined."""
         numbers = [Metric(key, value, 0, 0) for key, value in metrics.items()]
         for key, values in curves.items():
             numbers += [Metric(f"curve/{key}", value, 0, i) for i, value in enumerate(values, 1)]
         with self.errors("write to"):
-            experiment = self.client.get_experiment_by_name(self.name)
-            experiment_id = (
-                experiment.experiment_id
-                if experiment
-                else self.client.create_experiment(self.name, self.artifact_location)
-            )
-            run_id: str = self.client.create_run(experiment_id, run_name=name).info.run_id
+            opened = [run for room in rooms("opened") for run in room.runs(self.client)]
+            run_id = opened[0] if opened else self._create_run(name)
             self.client.log_batch(
                 run_id,
                 metrics=numbers,
@@ -195,8 +189,15 @@ class Registry:
             )
             for folder, path in artifacts.items():
                 self.client.log_artifacts(run_id, str(path), folder or None)
-            self.client.set_terminated(run_id)
+            if not opened:  # else whoever opened it ends it
+                self.client.set_terminated(run_id)
             return run_id
+
+    def _create_run(self, name: str) -> str:
+        found = self.client.get_experiment_by_name(self.name)
+        create, where = self.client.create_experiment, self.artifact_location
+        experiment = found.experiment_id if found else create(self.name, where)
+        return str(self.client.create_run(experiment, run_name=name).info.run_id)
 
     def register(self, run_id: str, tags: Mapping[str, str]) -> Version:
         """Make the run's model a version, without an alias; the tracking server numbers it."""

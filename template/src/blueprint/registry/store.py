@@ -105,7 +105,7 @@ def current(store: str | Path, name: str) -> Deployed | None:
     except ValidationError as error:
         text = f'{path}: expected {{"version": "3", "sha256": "…"}}: {repair}'
         raise StoreError(text) from error
-    folder = _folder(path.parent, pointer.version, pointer.sha256)
+    folder = folder_of(path.parent, pointer.version, pointer.sha256)
     return Deployed(pointer.version, pointer.sha256, folder, status.st_mtime_ns)
 
 
@@ -121,7 +121,7 @@ def deploy(model: str | Path, version: str, store: str | Path, name: str) -> Dep
     deployed versions stay. Raises StoreError when the store cannot be written.
     """
     home, sha256 = _home(store, name), digest(Path(model))
-    deployed = Deployed(version, sha256, _folder(home, version, sha256))
+    deployed = Deployed(version, sha256, folder_of(home, version, sha256))
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as new:
@@ -152,7 +152,8 @@ def _home(store: str | Path, name: str) -> Path:
     return Path(store) / name
 
 
-def _folder(home: Path, version: str, sha256: str) -> Path:
+def folder_of(home: Path, version: str, sha256: str) -> Path:
+    """The folder of a version among those of its model."""
     return home / f"{version}-{sha256[:12]}"
 
 

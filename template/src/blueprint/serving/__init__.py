@@ -10,7 +10,7 @@ from types import ModuleType
 def features(part: str = "") -> Iterator[ModuleType]:
     """What a project asked for beside the server: each folder here but `http`, or a module of it.
 
-    A folder may have `routes` and `paths`, as another protocol has, `work`, and `conformance.py`.
+    A folder may have `routes` (of the `Api`) and `paths`, `work`, and `conformance.py`.
     """
     for found in iter_modules(__path__):
         name = ".".join(filter(None, [__name__, found.name, part]))

@@ -53,7 +53,5 @@ def _port() -> str:
         try:
             probe.bind((serving.host, serving.port))
         except OSError:
-            raise UserError(
-                f"{serving.port} is in use: `make serve PORT=…` listens on another"
-            ) from None
+            raise UserError(f"{serving.port} is in use: `make serve PORT=…` uses another") from None
     return f"{serving.host}:{serving.port} is free"

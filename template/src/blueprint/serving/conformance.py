@@ -1,7 +1,7 @@
 """Is a server's contract the one in docs/serving.md? `python -m blueprint.serving.conformance`.
 
 It asks the running server of this project, or any --url, and prints a line a check. What must be
-answered comes from the exported model on this machine. A protocol that was asked for adds its own.
+answered comes from the exported model, of the store or the registry. A protocol adds its own.
 """
 
 import argparse
@@ -131,8 +131,7 @@ def checks(target: Target) -> Iterator[tuple[str, Check]]:
 
 
 def rejects(body: Any, text: str) -> Check:
-    named = "" if "names the field" in DIFFERS else text
-    return lambda t: t.rejected(t.predict(body), named)
+    return lambda t: t.rejected(t.predict(body), "" if "names the field" in DIFFERS else text)
 
 
 def gaps(target: Target) -> None:
@@ -230,8 +229,7 @@ def of_model(url: str, name: str, directory: Path, path: str = "", **headers: st
     with suppress(OSError, ValueError, KeyError):
         kept = json.loads((directory / EXAMPLE_FILE).read_bytes())["instances"]
         for tensor in model.signature.inputs:
-            values = (row[tensor.name] for row in kept)
-            column = [tensor.empty if value is None else value for value in values]
+            column = [tensor.empty if r[tensor.name] is None else r[tensor.name] for r in kept]
             rows[tensor.name] = np.array(column, tensor.numpy_dtype)
     target = Target(url, name, model, rows, path or f"/v1/models/{name}:predict", headers=headers)
     target.version = available(target.ask(f"/v1/models/{name}"))
@@ -251,12 +249,21 @@ def find(options: argparse.Namespace) -> Target:
         raise UserError(f"no server answers at {url} ({error}): start `make serve`") from None
     if answer.code in (401, 403):
         raise UserError(f"{url} answers {answer.code}: set {AUTHORIZATION}='Bearer …'")
-    if directory is None and answer.code == 200 and loaded.serving.store:
-        directory = store.find(loaded.serving.store, name, available(answer) or "")
-    if directory is None:
-        text = f"{url} has no version of {name!r} that is in {loaded.serving.store}"
-        raise UserError(f'{text}: give MODEL=…, or ARGS="--model-dir DIR"')
-    return of_model(url, name, directory, options.predict_path, **headers)
+    version = available(answer) or ""
+    if not directory and not version:
+        raise UserError(f"{url} has no version of {name!r}: give MODEL=…, or --model-dir")
+    if not directory and loaded.serving.store:
+        directory = store.find(loaded.serving.store, name, version)
+    if directory:
+        return of_model(url, name, directory, options.predict_path, **headers)
+    from ..registry.client import RegistryError, connect
+
+    registry = connect(loaded.registry)  # as where a cluster serves
+    try:
+        with registry.model(registry.version(version)) as directory:
+            return of_model(url, name, directory, options.predict_path, **headers)
+    except RegistryError as error:
+        raise UserError(f"{error}; --model-dir names a folder instead") from None
 
 
 def main() -> None:
@@ -274,8 +281,7 @@ def main() -> None:
     except UserError as error:
         raise SystemExit(f"error: {error}") from None
     print(f"{target.url}: {target.name}, version {target.version or 'unknown'}")
-    skip = DIFFERS | dict.fromkeys(options.skip, "as the command line says")
-    raise SystemExit(1 if run(target, skip) else 0)
+    raise SystemExit(bool(run(target, DIFFERS | dict.fromkeys(options.skip, "as asked for"))))
 
 
 if __name__ == "__main__":

@@ -32,9 +32,7 @@ def starter(image: str) -> Start:
     except docker.errors.ImageNotFound:
         raise UserError(f"the engine has no {image}: `make images` builds it") from None
     except docker.errors.DockerException as error:
-        raise UserError(
-            f"no container engine answers ({error}): start it, or set DOCKER_HOST"
-        ) from None
+        raise UserError(f"no engine answers ({error}): start it, or set DOCKER_HOST") from None
     here = str(Path.cwd())
     given = {key: value for key, value in os.environ.items() if key.startswith(ENV_PREFIX)}
 

@@ -68,9 +68,8 @@ def configure(
                 uncached.add(name)
         return outputs
 
-    name = settings.registry.name
     graph = dsl.pipeline(
-        name=name if entry == "training" else f"{name}-{entry}",
+        name=name_of(settings, entry),
         description=pipeline.description,
         pipeline_config=dsl.PipelineConfig(**settings.pipeline.limits()),
     )(configured)
@@ -83,6 +82,11 @@ def configure(
         _check_steps(settings, tasks)
     steps = list(dict.fromkeys(_functions(spec, spec.root.dag, tasks)))
     return Graph(graph, steps, tasks, uncached <= {*REPEATABLE})
+
+
+def name_of(settings: Settings, entry: str) -> str:
+    """What a pipeline is called where there are those of other projects."""
+    return f"{settings.registry.name}-{entry}".removesuffix("-training")
 
 
 def parameters(settings: Settings, entry: str = "training") -> dict[str, Any]:
@@ -109,11 +113,11 @@ def parameters(settings: Settings, entry: str = "training") -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in wanted}
 
 
-def arguments(settings: Settings, facts: dict[str, str]) -> dict[str, Any]:
-    """All arguments of a run of the training pipeline. Raises `SettingsError` for a parameter that
-    nothing gives a value, and for a value that no pipeline asks for."""
-    wanted = inspect.signature(pipelines.load().pipeline_func).parameters
-    values = parameters(settings) | {name: facts[name] for name in FACTS if name in wanted}
+def arguments(settings: Settings, facts: dict[str, str], entry: str = "training") -> dict[str, Any]:
+    """All arguments of a run of a pipeline. Raises `SettingsError` for a parameter that nothing
+    gives a value, and for a value that no pipeline asks for."""
+    wanted = inspect.signature(pipelines.load(entry).pipeline_func).parameters
+    values = parameters(settings, entry) | {name: facts[name] for name in FACTS if name in wanted}
     known = {
         name
         for entry in pipelines.names()
@@ -124,7 +128,8 @@ def arguments(settings: Settings, facts: dict[str, str]) -> dict[str, Any]:
         for name, parameter in wanted.items()
         if name not in values and parameter.default is parameter.empty
     ]
-    others = known - parameters(settings.model_copy(update={"parameters": {}})).keys() - {*FACTS}
+    fixed = parameters(settings.model_copy(update={"parameters": {}}), entry)
+    others = known - fixed.keys() - {*FACTS}
     problems += [
         _unknown(f"parameters.{name}", name, others, "parameter")
         for name in settings.parameters

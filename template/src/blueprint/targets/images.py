@@ -20,7 +20,8 @@ from ..settings import Settings
 from .facts import fingerprint
 
 FILE = Path("build/images.json")
-KINDS = ("pipeline", "serving")
+KINDS = ("pipeline", "serving", "fetch")
+DOCKERFILE = "docker/{}.Dockerfile"  # of a kind, where the project has it
 ENGINES = ("docker", "podman")
 CONTENT = ("config", "docker", "pyproject.toml", "src", "uv.lock")  # what images are made of
 # What a closed network says to pip, uv and every program: docs/images.md.
@@ -40,10 +41,15 @@ class Image:
     pushed: str = ""
 
 
+def kinds_here() -> list[str]:
+    """The images of this project."""
+    return [kind for kind in KINDS if Path(DOCKERFILE.format(kind)).exists()]
+
+
 def build(
-    settings: Settings, arguments: Sequence[str] = (), kinds: Sequence[str] = KINDS
+    settings: Settings, arguments: Sequence[str] = (), kinds: Sequence[str] = ()
 ) -> dict[str, Image]:
-    """Build the images and remember them. `arguments` go to the engine's `build`.
+    """Build the images, by default all, and remember them. `arguments` go to the engine's `build`.
 
     Raises UserError when there is no engine, no commit, no lock, or the build fails.
     """
@@ -51,41 +57,39 @@ def build(
     if not Path("uv.lock").exists():
         raise UserError("uv.lock is missing: `make setup` writes it, and the images are made of it")
     version, code, built = tag(), fingerprint(), {}
-    for kind in kinds:
+    for kind in kinds or kinds_here():
         reference = f"{settings.images.name(kind)}:{version}"
         print(f"{reference} …", flush=True)
         start = time.perf_counter()
-        _run(engine, [*_build(engine, kind, reference), *arguments, "."])
+        run(engine, [*_build(engine, kind, reference), *arguments, "."])
         _write_sbom(kind)
-        size = _ask(engine, "image", "inspect", "--format", "{{.Size}}", reference) or "0"
+        size = ask(engine, "image", "inspect", "--format", "{{.Size}}", reference) or "0"
         built[kind] = Image(reference, code, round(int(size) / 1e6))
         seconds = time.perf_counter() - start
         print(f"{reference}  {built[kind].megabytes} MB  {seconds:.1f} s", flush=True)
     if _changes():
         print("there are changes that no commit holds, so the tags say -dirty:", *_changes())
-    _remember(recorded() | built)
+    remember(recorded() | built)
     return built
 
 
-def push(settings: Settings, registry: str | None) -> dict[str, Image]:
+def push(settings: Settings, registry: str | None, only: Sequence[str] = ()) -> dict[str, Image]:
     """Push what was built to `registry` (default: images.registry), and remember the digests."""
     registry = (registry or settings.images.registry or "").rstrip("/")
     if not registry:
-        raise UserError(
-            "push where? `make push REGISTRY=registry.example.com/team`, or images.registry"
-        )
-    engine, built = find_engine(), recorded()
-    if not built.keys() >= {*KINDS}:
+        raise UserError("push where? `make push REGISTRY=example.com/team`, or images.registry")
+    engine, built, kinds = find_engine(), recorded(), only or kinds_here()
+    if not built.keys() >= {*kinds}:
         raise UserError("there is nothing to push: run `make images` first")
     pushed = {}
-    for kind in KINDS:
+    for kind in kinds:
         image = built[kind]
         target = f"{registry}/{image.reference}"
-        _run(engine, ["tag", image.reference, target])
-        _run(engine, ["push", target], f"log in first: `{engine} login {registry.split('/')[0]}`")
+        run(engine, ["tag", image.reference, target])
+        run(engine, ["push", target], f"log in first: `{engine} login {registry.split('/')[0]}`")
         pushed[kind] = replace(image, pushed=_digest(engine, target))
         print(pushed[kind].pushed, flush=True)
-    _remember(built | pushed)
+    remember(built | pushed)
     return pushed
 
 
@@ -125,35 +129,35 @@ def _unusable(engine: str) -> str:
     """Why the engine cannot build, "" when it can."""
     if not shutil.which(engine):
         return "it is not on the PATH"
-    if engine == "docker" and _ask("docker", "buildx", "version") is None:
+    if engine == "docker" and ask("docker", "buildx", "version") is None:
         return "it lacks buildx, which builds: install docker-buildx (or docker-buildx-plugin)"
-    if _ask(engine, "info") is None:
+    if ask(engine, "info") is None:
         return "it does not answer: start it, or set DOCKER_HOST"
     return ""
 
 
 def tag() -> str:
     """The commit, twelve digits of it; with changes, `-dirty-` and a hash of what is built."""
-    if not (commit := _commit()):
+    if not (commit := commit_here()):
         raise UserError("images are tagged with the commit, and there is none: `git commit` first")
     if not _changes():
         return commit[:12]
     digest = hashlib.sha256()
-    listed = _ask("git", "ls-files", "-co", "--exclude-standard", "--", *CONTENT) or ""
+    listed = ask("git", "ls-files", "-co", "--exclude-standard", "--", *CONTENT) or ""
     for path in map(Path, sorted(listed.splitlines())):
         if path.is_file():
             digest.update(f"{path} ".encode() + hashlib.sha256(path.read_bytes()).digest())
     return f"{commit[:12]}-dirty-{digest.hexdigest()[:12]}"
 
 
-def _commit() -> str:
+def commit_here() -> str:
     """The commit, "" where there is none."""
-    return _ask("git", "rev-parse", "--quiet", "--verify", "HEAD") or ""
+    return ask("git", "rev-parse", "--quiet", "--verify", "HEAD") or ""
 
 
 def _changes() -> list[str]:
     """The files of images that differ from the commit, or are in none."""
-    listed = _ask("git", "status", "--porcelain", "--untracked-files=all", "--", *CONTENT) or ""
+    listed = ask("git", "status", "--porcelain", "--untracked-files=all", "--", *CONTENT) or ""
     return [line.split(maxsplit=1)[1] for line in listed.splitlines()]
 
 
@@ -161,8 +165,10 @@ def _write_sbom(kind: str) -> None:
     """Write what the lock puts into an image, with the hash of each file, as CycloneDX."""
     uv = os.environ.get("UV") or shutil.which("uv") or ".tools/bin/uv"
     command = [uv, "export", "--quiet", "--locked", "--format", "cyclonedx1.5"]
-    command += ["--no-default-groups", "--group", kind]  # as docker/<kind>.Dockerfile has it
-    command += ["--group", os.environ.get(TRAINING) or "training"] if kind == "pipeline" else []
+    installed = re.search(r"sh /install\.sh (.+)", Path(DOCKERFILE.format(kind)).read_text())
+    groups = installed[1] if installed else f"--group {kind}"
+    groups = groups.replace(f'"${TRAINING}"', os.environ.get(TRAINING) or "training")
+    command += ["--no-default-groups", *groups.split()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f"`uv export` failed: {done.stderr.strip()}")
@@ -173,10 +179,10 @@ def _write_sbom(kind: str) -> None:
 def _build(engine: str, kind: str, reference: str) -> list[str]:
     # Without its own format podman leaves HEALTHCHECK out.
     command = ["buildx", "build", "--load"] if engine == "docker" else ["build", "--format=docker"]
-    command += ["--file", f"docker/{kind}.Dockerfile", "--tag", reference]
+    command += ["--file", DOCKERFILE.format(kind), "--tag", reference]
     labels = {
-        "REVISION": _commit() + ("-dirty" if _changes() else ""),
-        "SOURCE": re.sub(r"//[^/]*@", "//", _ask("git", "remote", "get-url", "origin") or ""),
+        "REVISION": commit_here() + ("-dirty" if _changes() else ""),
+        "SOURCE": re.sub(r"//[^/]*@", "//", ask("git", "remote", "get-url", "origin") or ""),
         "VERSION": reference.rpartition(":")[2],
     }
     given = {name: os.environ[name] for name in FROM_ENVIRONMENT if os.environ.get(name)}
@@ -191,7 +197,7 @@ def _build(engine: str, kind: str, reference: str) -> list[str]:
 
 
 def _digest(engine: str, target: str) -> str:
-    digests = _ask(engine, "image", "inspect", "--format", '{{join .RepoDigests " "}}', target)
+    digests = ask(engine, "image", "inspect", "--format", '{{join .RepoDigests " "}}', target)
     name = target.rpartition(":")[0]
     found = [each for each in (digests or "").split() if each.startswith(f"{name}@")]
     if not found:
@@ -199,14 +205,14 @@ def _digest(engine: str, target: str) -> str:
     return found[0]
 
 
-def _remember(images: dict[str, Image]) -> None:
+def remember(images: dict[str, Image]) -> None:
     FILE.parent.mkdir(exist_ok=True)
     text = json.dumps({kind: asdict(image) for kind, image in images.items()}, indent=2)
     FILE.with_suffix(".new").write_text(text + "\n")
     FILE.with_suffix(".new").replace(FILE)
 
 
-def _run(engine: str, arguments: Sequence[str], hint: str = "") -> None:
+def run(engine: str, arguments: Sequence[str], hint: str = "") -> None:
     """Run the engine, its output for people to see. Raises UserError when it fails."""
     done = subprocess.run([engine, *arguments], check=False)
     if done.returncode:
@@ -214,7 +220,7 @@ def _run(engine: str, arguments: Sequence[str], hint: str = "") -> None:
         raise UserError(f"`{what} …` failed, as it says above" + (f"; {hint}" if hint else ""))
 
 
-def _ask(*command: str) -> str | None:
+def ask(*command: str) -> str | None:
     """What a program prints, or None when it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else None

@@ -44,7 +44,7 @@ class Pipeline(Section):
 
 
 class Images(Section):
-    """What the project's two images are called, before `-pipeline` and `-serving`, and the registry
+    """What the project's images are called, before `-pipeline` and `-serving`, and the registry
     that `make push` pushes them to."""
 
     prefix: str

@@ -1,5 +1,6 @@
 """The section `batch`: how rows are scored in bulk."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -29,6 +30,12 @@ def scoring(settings: Any) -> Batch:
     files = settings.data.files.model_dump() if settings.data.files else {}
     given = {key: files.get(key) for key in ("separator", "null_values")}
     return Batch.model_validate(given | settings.batch.model_dump(exclude_none=True))
+
+
+def named(uri: str, run: str) -> str:
+    """A URI for one run of a schedule: `{run}` is its name, which stays when it is tried again, and
+    `{date}` the day, UTC."""
+    return uri.replace("{run}", run).replace("{date}", f"{datetime.now(UTC):%Y-%m-%d}")
 
 
 SECTIONS = {"batch": (Batch, Batch())}

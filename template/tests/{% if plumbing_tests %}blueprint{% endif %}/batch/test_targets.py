@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from kfp import local
 
 from blueprint.batch import target as batch
 from blueprint.batch.progress import Ticker
+from blueprint.batch.settings import named
 from blueprint.errors import UserError
 from blueprint.model import Model
 from blueprint.registry import store
@@ -125,3 +127,21 @@ def test_the_pipeline_scores_with_the_champion_or_a_version(settings, tmp_path):
         assert scored_with("scores.parquet", tmp_path) == "0.1"
         pipeline(**values, **paths, version="2", force=True)
     assert scored_with("scores.parquet", tmp_path) == "0.2"
+
+
+def test_each_run_of_a_schedule_has_an_output_of_its_own(settings, tmp_path):
+    pipeline = graph.configure(settings, "local/python:1", "batch-prediction").pipeline
+    values = graph.parameters(settings, "batch-prediction")
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "runs"))
+
+    with started_by(run_process):
+        for _ in range(2):  # to one output, the second would do nothing
+            pipeline(**values, input_uri="new rows.csv", output_uri="scores {run}.parquet")
+
+    assert len([*Path().glob("scores ?*.parquet")]) == 2
+
+
+def test_a_uri_has_the_day_on_which_it_is_read():
+    uri = named("s3://rows/{date}/{run}/*.csv", "digits-abc")
+
+    assert re.fullmatch(r"s3://rows/\d{4}-\d\d-\d\d/digits-abc/\*\.csv", uri)

@@ -24,10 +24,13 @@ from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec, PlatformSpec
 
 ROOT = "/apis/v2beta1"
+# What plugins take, and the ranges of a schedule's fields, seconds first: KFP 2.17.
+PLUGINS = {"mlflow": {"experiment_name", "experiment_id", "disabled"}}
+CRON = [(0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6)]
 SERIALIZE = api.ApiClient().sanitize_for_serialization
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """A request that the server answers with an error."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -40,7 +43,7 @@ def parse(kind: str, body: Any) -> Any:
     model = getattr(api, kind)
     for key, value in body.items():
         if key not in model.attribute_map.values():
-            raise Refused(400, f"{kind} has no field {key}")
+            raise Rejected(400, f"{kind} has no field {key}")
         inner = model.openapi_types[key]
         if inner.startswith("V2beta1") and isinstance(value, dict):
             parse(inner, value)
@@ -110,7 +113,7 @@ class Fake:
         try:
             if self.failures:
                 self.failures -= 1
-                raise Refused(503, "starting up")
+                raise Rejected(503, "starting up")
             if self.fail:
                 status, text = self.fail
                 kind = "text/html" if text.startswith("<") else kind
@@ -118,7 +121,7 @@ class Fake:
                 self.check_login(handler.headers)
                 answer = self.route(handler.command, url.path, query, content, handler.headers)
                 text = answer if isinstance(answer, str) else json.dumps(SERIALIZE(answer))
-        except Refused as error:
+        except Rejected as error:
             status, text = error.status, json.dumps({"code": 7, "message": error.message})
         handler.send_response(status)
         if status in (301, 302):
@@ -131,13 +134,13 @@ class Fake:
 
     def check_login(self, headers: Any) -> None:
         if self.token and headers.get("Authorization") != f"Bearer {self.token}":
-            raise Refused(401, "there is no user identity header")
+            raise Rejected(401, "there is no user identity header")
         if self.cookie and headers.get("Cookie") != self.cookie:
-            raise Refused(401, "there is no user identity header")
+            raise Rejected(401, "there is no user identity header")
 
     def check_namespace(self, namespace: str | None) -> None:
         if self.multi_user and namespace not in self.namespaces:
-            raise Refused(403, f"User 'me' is not authorized in namespace {namespace}")
+            raise Rejected(403, f"User 'me' is not authorized in namespace {namespace}")
 
     def route(self, method: str, path: str, query: Any, content: bytes, headers: Any) -> Any:
         if path == f"{ROOT}/pipelines/upload_version":
@@ -151,7 +154,7 @@ class Fake:
             match = re.fullmatch(ROOT + pattern, path)
             if match and verb == method:
                 return run(body, query, *match.groups())
-        raise Refused(404, f"there is no route {method} {path}")
+        raise Rejected(404, f"there is no route {method} {path}")
 
     def routes(self) -> list[tuple[str, str, Callable[..., Any]]]:
         one = "/([^/:]+)"
@@ -166,6 +169,7 @@ class Fake:
             ("POST", "/runs", self.create_run),
             ("GET", "/runs", self.list_runs),
             ("GET", f"/runs{one}", self.get_run),
+            ("POST", f"/runs{one}:terminate", self.terminate),
             ("POST", "/recurringruns", self.create_recurring),
             ("GET", "/recurringruns", self.list_recurring),
             ("DELETE", f"/recurringruns{one}", self.delete_recurring),
@@ -173,7 +177,7 @@ class Fake:
 
     def get(self, among: dict[str, Any], identity: str) -> Any:
         if identity not in among:
-            raise Refused(404, f"{identity} not found")
+            raise Rejected(404, f"{identity} not found")
         return among[identity]
 
     def found(self, among: dict[str, Any], query: Any, **fixed: Any) -> list[Any]:
@@ -206,7 +210,7 @@ class Fake:
             for each in platform:
                 json_format.ParseDict(each, PlatformSpec())
         except json_format.ParseError as error:
-            raise Refused(400, f"no pipeline: {error}") from None
+            raise Rejected(400, f"no pipeline: {error}") from None
         self.get(self.pipelines, query["pipelineid"])
         self.calls.append(("POST", "/pipelines/upload_version", spec))
         whole = {"pipeline_spec": spec, "platform_spec": platform[0]} if platform else spec
@@ -235,6 +239,7 @@ class Fake:
     def create_run(self, body: Any, query: Any) -> Any:
         made = parse("V2beta1Run", body)
         self.check_reference(made)
+        self.check_plugins(made)
         self.fill_in(made)
         made.state = "PENDING"
         return self.keep(self.runs, made, "run_id")
@@ -249,12 +254,23 @@ class Fake:
             self.script.pop(0)(run)
         return run
 
+    def terminate(self, body: Any, query: Any, identity: str) -> Any:
+        self.get(self.runs, identity).state = "CANCELING"
+        return {}
+
     def create_recurring(self, body: Any, query: Any) -> Any:
         made = parse("V2beta1RecurringRun", body)
         self.check_reference(made)
+        self.check_plugins(made)
         cron = made.trigger.cron_schedule.cron
-        if len(cron.split()) != 6:
-            raise Refused(400, f"expected 6 fields, found {cron}")
+        fields = cron.split()
+        for field, (low, high) in zip(fields, CRON, strict=False):
+            numbers = [int(number) for number in re.findall(r"(?<!/)\b\d+", field)]
+            beyond = [number for number in numbers if not low <= number <= high]
+            if not re.fullmatch(r"[\w*/,?-]+", field) or beyond:
+                raise Rejected(400, f"failed to parse {cron}: {field} is not in {low} to {high}")
+        if len(fields) != len(CRON):
+            raise Rejected(400, f"expected 6 fields, found {cron}")
         self.fill_in(made)
         made.status, made.namespace = "ENABLED", made.namespace or "kubeflow"
         return self.keep(self.recurring, made, "recurring_run_id")
@@ -265,8 +281,23 @@ class Fake:
 
     def delete_recurring(self, body: Any, query: Any, identity: str) -> Any:
         self.get(self.recurring, identity)
+        policy = query.get("propagation_policy", "DELETE_PROPAGATION_POLICY_UNSPECIFIED")
+        if policy not in api.V2beta1DeletePropagationPolicy.allowable_values:
+            raise Rejected(400, f"propagation_policy: {policy}")
+        if policy != "ORPHAN":  # Kubernetes deletes the workflows that belong to it
+            for run in self.runs.values():
+                if run.recurring_run_id == identity and run.state == "RUNNING":
+                    run.state = "FAILED"
         del self.recurring[identity]
         return {}
+
+    def check_plugins(self, made: Any) -> None:
+        """What 2.17 lets a run say to a plugin of the installation: MLflow's is the only one."""
+        for name, given in (made.plugins_input or {}).items():
+            if name not in PLUGINS:
+                raise Rejected(400, f"there is no plugin {name}")
+            if unknown := given.keys() - PLUGINS[name]:
+                raise Rejected(400, f"plugin {name}: unknown keys {sorted(unknown)}")
 
     def check_reference(self, made: Any) -> None:
         self.get(self.experiments, made.experiment_id)
@@ -275,10 +306,10 @@ class Fake:
         defined = spec.get("pipeline_spec", spec)["root"]["inputDefinitions"]["parameters"]
         for name in made.runtime_config.parameters:
             if name not in defined:
-                raise Refused(400, f"the pipeline has no parameter {name}")
+                raise Rejected(400, f"the pipeline has no parameter {name}")
         missing = [name for name, each in defined.items() if "defaultValue" not in each]
         if set(missing) - set(made.runtime_config.parameters):
-            raise Refused(400, f"parameters without a value: {missing}")
+            raise Rejected(400, f"parameters without a value: {missing}")
 
     def keep(self, among: dict[str, Any], made: Any, key: str) -> Any:
         setattr(made, key, str(uuid.uuid4()))
@@ -288,7 +319,7 @@ class Fake:
 
     def log(self, pod: str) -> str:
         if pod not in self.logs:
-            raise Refused(500, f"no pod {pod}")
+            raise Rejected(500, f"no pod {pod}")
         return self.logs[pod]
 
 

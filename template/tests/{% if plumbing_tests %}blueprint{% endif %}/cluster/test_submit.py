@@ -112,11 +112,60 @@ def test_a_schedule_is_made_kept_changed_and_ended(cluster, client, scheduled, c
     assert second.recurring_run_id != first.recurring_run_id
 
     listing.show(cluster)
-    assert "scheduled: 0 4 * * * (UTC), enabled" in capsys.readouterr().out
+    assert f"scheduled: {cluster.registry.name} 0 4 * * * (UTC), enabled" in capsys.readouterr().out
     schedules.unschedule(cluster)
     assert there() == []
     schedules.unschedule(cluster)
     assert "nothing was scheduled" in capsys.readouterr().out
+
+
+def test_a_run_of_the_old_schedule_comes_to_its_end(fake, load_cluster):
+    """KFP's default ends it: github.com/kubeflow/pipelines/issues/12573."""
+    settings = load_cluster(fake.endpoint)
+    schedules.schedule(settings, "0 3 * * *")
+    [old] = fake.recurring
+    run = fake.runs[submission.submit(settings)]
+    run.recurring_run_id, run.state = old, "RUNNING"
+
+    schedules.schedule(settings, "0 4 * * *")
+
+    assert old not in fake.recurring
+    assert run.state == "RUNNING"
+    run.recurring_run_id = next(iter(fake.recurring))
+    schedules.unschedule(settings)
+    assert fake.recurring == {}
+    assert run.state == "RUNNING"
+
+
+def test_batch_prediction_has_a_schedule_of_its_own(fake, load_cluster, capsys):
+    pytest.importorskip("blueprint.batch")
+    where = ["parameters.input_uri=s3://rows/*.csv", "parameters.output_uri=s3://scores/{run}/"]
+    settings = load_cluster(fake.endpoint, *where)
+
+    schedules.schedule(settings, "0 5 * * *", "batch-prediction")
+    schedules.schedule(settings, "0 3 * * *")
+
+    batch, training = fake.recurring.values()
+    assert batch.display_name == f"{settings.registry.name}-batch-prediction"
+    assert training.display_name == settings.registry.name
+    versions = {each.pipeline_version_id: each for each in fake.versions.values()}
+    spec = versions[batch.pipeline_version_reference.pipeline_version_id].pipeline_spec
+    spec = spec.get("pipeline_spec", spec)
+    assert [*spec["root"]["dag"]["tasks"]] == ["score-rows"]
+    given = spec["root"]["inputDefinitions"]["parameters"]
+    assert given["output_uri"]["defaultValue"] == "s3://scores/{run}/"
+    capsys.readouterr()
+    listing.show(settings)
+    assert "-batch-prediction 0 5 * * * (UTC), enabled" in capsys.readouterr().out
+    schedules.unschedule(settings, "batch-prediction")
+    assert [each.display_name for each in fake.recurring.values()] == [settings.registry.name]
+
+
+def test_batch_prediction_needs_to_know_its_files(fake, load_cluster):
+    pytest.importorskip("blueprint.batch")
+    with pytest.raises(UserError, match=r"parameters.input_uri in config/ is missing"):
+        schedules.schedule(load_cluster(fake.endpoint), "0 5 * * *", "batch-prediction")
+    assert fake.recurring == {}
 
 
 def test_runs_are_listed_with_their_state_and_page(cluster, submit, capsys):

@@ -156,7 +156,7 @@ def test_what_cannot_be_pickled_is_rejected(mixed, tmp_path):
     oracle = Oracle()
     oracle.rows = (row for row in ())  # a generator
 
-    with pytest.raises(ExportError, match="Oracle has no ONNX form and cannot be pickled either"):
+    with pytest.raises(ExportError, match="Oracle has no ONNX form and no pickle"):
         export_model(oracle, mixed("tabular-classification")["validation"], tmp_path)
 
 

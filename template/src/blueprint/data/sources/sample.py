@@ -28,9 +28,8 @@ def scan(*, task: str = "image-classification") -> "pl.LazyFrame":
         data = datasets.load_digits()
         images = np.rint(data.images * (255 / 16)).astype(np.uint8)
         digits = pl.Enum([str(digit) for digit in range(10)])
-        return pl.LazyFrame({"image": images, "label": data.target.astype(str)}).cast(
-            {"label": digits}
-        )
+        rows = pl.LazyFrame({"image": images, "label": data.target.astype(str)})
+        return rows.cast({"label": digits})
     if task == "tabular-classification":
         data = datasets.load_breast_cancer()
         names = [name.replace(" ", "_") for name in data.feature_names]

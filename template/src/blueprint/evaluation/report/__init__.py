@@ -46,9 +46,8 @@ def write_report(
     if reason := predictions.problem:
         drawn = [Section("Predictions", [f"Nothing to draw: {reason}."])]
     else:
-        drawn = import_module(".report", predictions.task.__name__).sections(
-            *predictions, read_rows
-        )
+        task = import_module(".report", predictions.task.__name__)
+        drawn = task.sections(*predictions, read_rows)
     lineage = tables.lineage(evaluation, training, {})
     sections = [*tables.sections(evaluation), *drawn, tables.training(training), lineage]
     facts = tables.facts(evaluation, training, tables.CANDIDATE)
@@ -74,10 +73,8 @@ def write_card(directory: Path, card: Card) -> str:
         report.write_text(report.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     page = _page(title, facts, sections, evaluation)
     (directory / "card.html").write_text(page, encoding="utf-8")
-    text = "\n\n".join(
-        [f"# {_escape(title)}", _escape(" · ".join(facts)), *map(_markdown, sections)]
-    )
-    (directory / "card.md").write_text(text + "\n", encoding="utf-8")
+    parts = [f"# {_escape(title)}", _escape(" · ".join(facts)), *map(_markdown, sections)]
+    (directory / "card.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return _short(sections, LONGEST, "More is in card.html, among the files of this version's run.")
 
 

@@ -84,9 +84,7 @@ def _probabilities(
     known = [each for each in known if 0 < each[1].sum() < len(labels)]
     plotted, notes = _curves(known, len(classes) == 2) if known else [], []
     if known and len(classes) > 2:
-        notes.append(
-            f"Each class against all others; {known[0][0]}, with the lowest F1, is orange."
-        )
+        notes.append(f"Each class against all others; orange is {known[0][0]}, of the lowest F1.")
     notes.append(
         "Calibration: points below the diagonal are overconfident; a bar is the share of the rows "
         "in a bin, the number how many these are: a bin of few rows has a long interval."

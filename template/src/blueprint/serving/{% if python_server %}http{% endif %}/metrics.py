@@ -19,7 +19,7 @@ class Metrics:
 
     def __init__(self, name: str, holder: Holder, *, shared: bool) -> None:
         self._name, self._holder = name, holder
-        own = CollectorRegistry()
+        self.own = own = CollectorRegistry()  # another folder may count more there
         self._requests = Counter(
             "predict_requests", "Prediction requests, by status code", ["code"], registry=own
         )

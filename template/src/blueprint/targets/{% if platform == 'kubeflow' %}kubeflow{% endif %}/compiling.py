@@ -10,13 +10,25 @@ from .. import graph, images
 from ..facts import fingerprint
 
 
-def compile_all(settings: Settings, folder: Path = Path("build")) -> list[Path]:
-    """Write every pipeline of the project to `folder`, for the image that was pushed or built."""
+def compile_all(
+    settings: Settings, folder: Path = Path("build"), *, portable: bool = False
+) -> list[Path]:
+    """Write every pipeline of the project to `folder`, for the image that was pushed or built.
+
+    With `portable`, what only Kubernetes has is left out: other backends take one document alone.
+    """
+    if portable:
+        settings = settings.model_copy(update={"pipeline": settings.pipeline.portable()})
     image = pipeline_image(settings)
-    paths = {entry: folder / f"{entry.replace('-', '_')}.yaml" for entry in pipelines.names()}
+    paths = {entry: path_of(entry, folder) for entry in pipelines.names()}
     for entry, path in paths.items():
         compile_pipeline(settings, path, image, entry)
     return list(paths.values())
+
+
+def path_of(entry: str, folder: Path = Path("build")) -> Path:
+    """Where the compiled pipeline of that entry point is."""
+    return folder / f"{entry.replace('-', '_')}.yaml"
 
 
 def pipeline_image(settings: Settings) -> str:

@@ -91,7 +91,7 @@ class _Seen:
             node = nodes.get(step)
             if node is None or node.state is None or step in self.ended:  # or it never began
                 continue
-            pod = next((each for each in tasks if _executes(each, node)), None)
+            pod = next((each for each in tasks if executes(each, node)), None)
             if pod is None or pod.state == "SKIPPED":  # from the cache, or not yet begun
                 if node.state == "SUCCEEDED":
                     self.display.cached(step)
@@ -149,7 +149,7 @@ class _Seen:
         return ""
 
 
-def _executes(task: Any, node: Any) -> bool:
+def executes(task: Any, node: Any) -> bool:
     """Whether the task is the pod of a step: the API does not link the two but by their times."""
     if not str(task.display_name).startswith("executor"):
         return False
@@ -159,21 +159,29 @@ def _executes(task: Any, node: Any) -> bool:
 
 
 def _addresses(client: Client, run: Any, children: list[Any]) -> list[str]:
-    """Where a pod's log may be read: from the API, or from the pages' server before it.
+    """Where a pod's log may be read: from the API, or from the pages' server before it."""
+    found, namespace = [], client.get_user_namespace()
+    for pod in pods(children):
+        query = {"podname": pod, "runid": run.run_id, "createdat": f"{run.created_at:%Y-%m-%d}"}
+        query |= {"podnamespace": namespace} if namespace else {}
+        found.append(f"/apis/v1alpha1/runs/{run.run_id}/nodes/{pod}/log")
+        found.append(f"/k8s/pod/logs?{urlencode(query)}")
+    return found
+
+
+def pods(children: list[Any]) -> list[str]:
+    """The names that the pods of these nodes may have, one of them for each.
 
     Argo puts the template into a pod's name: `<workflow>-<template>-<number>` is that of the node
     `<workflow>-<number>`.
     """
-    found, namespace = [], client.get_user_namespace()
-    for child in children:
-        workflow, _, number = str(child.pod_name or "").rpartition("-")
-        for template in TEMPLATES if workflow else ():
-            pod = f"{workflow}-{template}-{number}"
-            query = {"podname": pod, "runid": run.run_id, "createdat": f"{run.created_at:%Y-%m-%d}"}
-            query |= {"podnamespace": namespace} if namespace else {}
-            found.append(f"/apis/v1alpha1/runs/{run.run_id}/nodes/{pod}/log")
-            found.append(f"/k8s/pod/logs?{urlencode(query)}")
-    return found
+    nodes = [str(child.pod_name or "").rpartition("-") for child in children]
+    return [
+        f"{workflow}-{template}-{number}"
+        for workflow, _, number in nodes
+        if workflow
+        for template in TEMPLATES
+    ]
 
 
 def _read(client: Client, address: str) -> Any:

@@ -6,7 +6,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ... import pipelines
 from ...settings import Settings
+from .. import graph
 from .client import connect, errors
 from .schedules import find, find_experiment
 from .submission import experiment_name
@@ -27,7 +29,8 @@ def show(settings: Settings) -> None:
                 experiment_id=experiment, sort_by="created_at desc", page_size=MOST
             )
             runs = listed.runs or []
-            scheduled = find(client, settings.registry.name, experiment)
+            for entry in pipelines.names():
+                scheduled += find(client, graph.name_of(settings, entry), experiment)
     if not runs:
         print(f"no run of {experiment_name(settings)} yet: `make submit` starts one")
     else:
@@ -36,7 +39,8 @@ def show(settings: Settings) -> None:
         print(client.link(f"experiments/details/{experiment}"))
     for each in scheduled:
         cron = each.trigger.cron_schedule.cron if each.trigger.cron_schedule else "?"
-        print(f"scheduled: {cron.removeprefix('0 ')} (UTC), {str(each.mode).lower()}d")
+        text = f"{cron.removeprefix('0 ')} (UTC), {str(each.mode).lower()}d"
+        print(f"scheduled: {each.display_name} {text}")
 
 
 def _table(runs: list[Any]) -> Table:

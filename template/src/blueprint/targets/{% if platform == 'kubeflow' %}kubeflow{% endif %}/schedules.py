@@ -6,36 +6,38 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...settings import Settings
+from .. import graph
 from .client import Client, connect, errors, named
 from .cron import Cron
 from .submission import arguments, experiment_name, upload
 
 
-def schedule(settings: Settings, text: str) -> None:
+def schedule(settings: Settings, text: str, entry: str = "training") -> None:
     """Have the pipeline, as it is now, run at the times of a cron expression; print the next three.
 
-    The project has one schedule in an experiment: a new one takes the place of the old one.
+    A pipeline has one schedule in an experiment: a new one takes the place of the old one.
     """
     cron = Cron.parse(text)
-    uploaded = upload(settings)
+    uploaded = upload(settings, entry)
     client, kubeflow = uploaded.client, uploaded.client.kubeflow
     snapshot = "" if settings.data.fixed else "scheduled"
+    name = graph.name_of(settings, entry)
     wanted = {
         "pipeline_id": uploaded.pipeline_id,
         "version_id": uploaded.version_id,
-        "params": arguments(settings, snapshot),
+        "params": arguments(settings, snapshot, entry),
         "pipeline_root": kubeflow.pipeline_root,
         "service_account": kubeflow.service_account,
     }
     with errors(kubeflow):
-        old = find(client, settings.registry.name, uploaded.experiment_id)
+        old = find(client, name, uploaded.experiment_id)
         mark = _mark(cron, wanted)
         same = [each for each in old if each.description == mark and each.mode == "ENABLE"]
         if not same:
             # The API changes none: the new one comes first, so that there is always one.
             client.create_recurring_run(
                 uploaded.experiment_id,
-                settings.registry.name,
+                name,
                 description=mark,
                 cron_expression=cron.kubeflow(),
                 no_catchup=True,
@@ -43,23 +45,23 @@ def schedule(settings: Settings, text: str) -> None:
             )
         for each in old:
             if each not in same[:1]:
-                client.delete_recurring_run(each.recurring_run_id)
+                _delete(client, each)
     done = "unchanged" if same else "replaced" if old else "new"
     print(f"schedule {text!r} ({done}), the next times (UTC):")
     for time in cron.next(datetime.now(UTC).replace(tzinfo=None), 3):
         print(f"         {time:%A %Y-%m-%d %H:%M}")
 
 
-def unschedule(settings: Settings) -> None:
+def unschedule(settings: Settings, entry: str = "training") -> None:
     """Delete the schedule, where there is one."""
     client = connect(settings)
     kubeflow = client.kubeflow
-    name = settings.registry.name
+    name = graph.name_of(settings, entry)
     with errors(kubeflow):
         experiment = find_experiment(client, experiment_name(settings))
         old = find(client, name, experiment) if experiment else []
         for each in old:
-            client.delete_recurring_run(each.recurring_run_id)
+            _delete(client, each)
     print(f"{name} is no longer scheduled" if old else "nothing was scheduled")
 
 
@@ -75,6 +77,14 @@ def find_experiment(client: Client, name: str) -> str | None:
     """The experiment's id, None where there is none."""
     found = client.list_experiments(filter=named(name)).experiments
     return str(found[0].experiment_id) if found else None
+
+
+def _delete(client: Client, schedule: Any) -> None:
+    """Delete a schedule, and let a run of it that goes on come to its end (KFP 2.16 and later):
+    Kubernetes' own default deletes what belongs to it, too."""
+    client._recurring_run_api.recurring_run_service_delete_recurring_run(
+        schedule.recurring_run_id, propagation_policy="ORPHAN"
+    )
 
 
 def _mark(cron: Cron, wanted: dict[str, Any]) -> str:

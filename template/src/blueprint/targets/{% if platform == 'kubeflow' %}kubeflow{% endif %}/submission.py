@@ -12,9 +12,7 @@ from ...settings import Settings
 from .. import facts, graph, preflight
 from . import following, readiness
 from .client import Client, ClusterError, connect, errors, named
-from .compiling import compile_pipeline, pipeline_image
-
-SPEC = Path("build/training.yaml")
+from .compiling import compile_pipeline, path_of, pipeline_image
 
 
 @dataclass(frozen=True)
@@ -28,40 +26,40 @@ class Uploaded:
     experiment_id: str
 
 
-def submit(settings: Settings, *, wait: bool = False) -> str:
+def submit(settings: Settings, *, wait: bool = False, entry: str = "training") -> str:
     """Start a run, print its link, and return its id; `wait` follows it to its end.
 
     Raises a UserError when the cluster cannot be reached, rejects it, or, with `wait`, fails.
     """
-    uploaded = upload(settings)
+    uploaded = upload(settings, entry)
     client, kubeflow = uploaded.client, uploaded.client.kubeflow
     cached = bool(settings.pipeline.step("load_data").cache)
     snapshot = facts.snapshot(settings.data, cached)
     with errors(kubeflow):
         run = client.run_pipeline(
             uploaded.experiment_id,
-            f"{settings.registry.name} {datetime.now():%Y-%m-%d %H:%M:%S}",
+            f"{graph.name_of(settings, entry)} {datetime.now():%Y-%m-%d %H:%M:%S}",
             pipeline_id=uploaded.pipeline_id,
             version_id=uploaded.version_id,
-            params=arguments(settings, snapshot),
+            params=arguments(settings, snapshot, entry),
             pipeline_root=kubeflow.pipeline_root,
             service_account=kubeflow.service_account,
         )
     print(f"run {run.run_id}: {client.link(f'runs/details/{run.run_id}')}", flush=True)
     if wait:
-        steps = graph.configure(settings, "").steps
+        steps = graph.configure(settings, "", entry).steps
         following.follow(client, kubeflow, run.run_id, steps)
     return str(run.run_id)
 
 
-def arguments(settings: Settings, snapshot: str) -> dict[str, Any]:
+def arguments(settings: Settings, snapshot: str, entry: str = "training") -> dict[str, Any]:
     """What the defaults in the compiled pipeline leave open."""
     given = {"revision": facts.revision(), "lock": facts.lock_hash(), "snapshot": snapshot}
-    values = graph.arguments(settings, given)
+    values = graph.arguments(settings, given, entry)
     return {name: value for name, value in values.items() if name in given}
 
 
-def upload(settings: Settings) -> Uploaded:
+def upload(settings: Settings, entry: str = "training") -> Uploaded:
     """Compile, and have the cluster know the pipeline, this version of it, and the experiment.
 
     A version is named by the commit and a hash of the compiled pipeline: the same is uploaded once.
@@ -70,16 +68,17 @@ def upload(settings: Settings) -> Uploaded:
     problems = readiness.problems(settings)
     if problems:
         raise ClusterError("\n".join(problems))
-    arguments(settings, "")  # so that a parameter without a value is found here
+    arguments(settings, "", entry)  # so that a parameter without a value is found here
     client = connect(settings)
-    compile_pipeline(settings, SPEC, pipeline_image(settings))
-    digest = hashlib.sha256(SPEC.read_bytes()).hexdigest()[:8]
+    spec = path_of(entry)
+    compile_pipeline(settings, spec, pipeline_image(settings), entry)
+    digest = hashlib.sha256(spec.read_bytes()).hexdigest()[:8]
     commit, _, dirty = facts.revision().partition("-")
     version = f"{commit[:12]}{'-dirty' if dirty else ''}-{digest}"
-    kubeflow, name = client.kubeflow, settings.registry.name
+    kubeflow, name = client.kubeflow, graph.name_of(settings, entry)
     with errors(kubeflow):
         pipeline = _pipeline(client, name)
-        version_id, state = _version(client, pipeline, version)
+        version_id, state = _version(client, pipeline, version, spec)
         experiment = client.create_experiment(experiment_name(settings))
     print(f"pipeline {name}, version {version} ({state})", flush=True)
     return Uploaded(client, pipeline, version_id, version, experiment.experiment_id)
@@ -101,9 +100,9 @@ def _pipeline(client: Client, name: str) -> str:
     return str(client.pipelines.pipeline_service_create_pipeline(made).pipeline_id)
 
 
-def _version(client: Client, pipeline: str, name: str) -> tuple[str, str]:
+def _version(client: Client, pipeline: str, name: str, spec: Path) -> tuple[str, str]:
     listed: Any = client.list_pipeline_versions(pipeline, filter=named(name))
     if listed.pipeline_versions:
         return str(listed.pipeline_versions[0].pipeline_version_id), "there already"
-    uploaded = client.upload_pipeline_version(str(SPEC), name, pipeline_id=pipeline)
+    uploaded = client.upload_pipeline_version(str(spec), name, pipeline_id=pipeline)
     return str(uploaded.pipeline_version_id), "new"

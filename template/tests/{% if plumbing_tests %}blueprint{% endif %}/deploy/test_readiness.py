@@ -1,0 +1,55 @@
+"""What `make doctor` says of the service account that deploys for the pipeline."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from blueprint.deploy import readiness
+from blueprint.deploy.settings import Deploy
+from blueprint.errors import UserError
+
+ACCOUNT = "system:serviceaccount:team-vision:default-editor"
+PROJECT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def staging(tmp_path, monkeypatch):
+    """A copy of the project's deploy/, as staging."""
+    if not shutil.which("kubectl"):
+        pytest.skip("there is no kubectl: https://kubernetes.io/docs/tasks/tools has it")
+    shutil.copytree(PROJECT / "deploy", tmp_path / "deploy")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(readiness, "selected", lambda: "staging")
+    return tmp_path / "deploy" / "rbac" / "staging" / "account.yaml"
+
+
+def section(account=ACCOUNT, namespace="team-vision"):
+    return Deploy(context="staging", namespace=namespace, pipeline_account=account)
+
+
+def test_the_account_that_rbac_binds_is_the_configured_one():
+    assert ACCOUNT in readiness._account(section())
+    assert "is not set" in readiness._account(section(account=None))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [section("system:serviceaccount:other:default-editor"), section(namespace="another")],
+    ids=["account", "namespace"],
+)
+def test_another_one_is_one_line(given):
+    with pytest.raises(UserError) as caught:
+        readiness._account(given)
+    [line] = str(caught.value).splitlines()
+    assert f"lets {ACCOUNT} deploy to team-vision" in line
+    assert "deploy/rbac/staging/account.yaml" in line
+
+
+def test_what_is_written_there_counts(staging):
+    text = re.sub("default-editor", "pipeline-runner", staging.read_text())
+    staging.write_text(text)
+    with pytest.raises(UserError, match="pipeline-runner deploy to team-vision"):
+        readiness._account(section())
+    assert "pipeline-runner" in readiness._account(section(ACCOUNT[:-14] + "pipeline-runner"))
