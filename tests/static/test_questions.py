@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from support import questions
+from support.rendering import tracked_files
 from tools import cookiecutter, matrix, names, reference
 
 QUESTIONS = questions.load()
@@ -58,11 +59,9 @@ def test_few_are_asked_for_a_laptop() -> None:
 
 def test_a_derived_value_is_used() -> None:
     """A value nobody reads is a dead branch."""
-    folders = [questions.FOLDER, questions.ROOT / "template"]
-    names = "".join(str(path) for folder in folders for path in folder.rglob("*"))
-    texts = [
-        path.read_text() for folder in folders for path in folder.rglob("*.*") if path.is_file()
-    ]
+    read = [path for path in tracked_files() if path.parts[0] in ("questions", "template")]
+    names = "".join(map(str, read))
+    texts = [(questions.ROOT / path).read_text() for path in read]
     for question in QUESTIONS.values():
         if not question.asked:
             uses = names.count(question.key) + sum(text.count(question.key) for text in texts)
