@@ -51,8 +51,12 @@ def test_a_choice_is_taken_and_left(
             (project / folder / OWN).write_text("Mine.\n")
             expected[folder / OWN] = None
         commit(project, "Files beside those of the choice")
+        there = {
+            p: (project / p).read_text() for p in owners.ENVIRONMENTS if (project / p).exists()
+        }
         rendering.update(project, **{way.axis: value})
-        owners.assert_fresh_but(project, fresh, expected)
+        owners.assert_fresh_but(project, fresh, expected | dict.fromkeys(there))
+        assert all((project / p).read_text() == there[p] for p in there if (fresh / p).exists())
         assert all((project / path).exists() for path in expected if path.name == OWN)
         commit(project, f"{way.axis}: {value}")
         present = fresh

@@ -82,7 +82,10 @@ def test_a_release_becomes_this_one(
     }
     if (project / owners.NOTEBOOK).exists():  # written once; of a release without it, by the update
         mine[owners.NOTEBOOK] = owners.imports_moved((project / owners.NOTEBOOK).read_text(), name)
-        expected[owners.NOTEBOOK] = None
+    for file in owners.ENVIRONMENTS:
+        if (project / file).exists():
+            mine[file] = (project / file).read_text()
+    expected |= dict.fromkeys({owners.NOTEBOOK, *owners.ENVIRONMENTS} & {*mine})
 
     rendering.update(project, trust=True)
     stored = yaml.safe_load((project / ".copier-answers.yml").read_text())
@@ -96,3 +99,27 @@ def test_a_release_becomes_this_one(
     commit(project, "The update")
     rendering.update(project, trust=True)
     assert git(project, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"serving_platform": "kubernetes"}], ids=["as-it-is", "served"]
+)
+def test_the_values_of_the_clusters_are_their_owners(
+    more: dict[str, Any], history: Path, tmp_path: Path
+) -> None:
+    """Every line of them is edited on the first day: a merge would conflict with each release."""
+    answers = {"framework": "sklearn", "platform": "kubeflow"}
+    project = render(history, tmp_path / "a project", ref="v0.5.0", **answers)
+    git(project, "init", "-q", "-b", "main")
+    written = {}
+    for file in owners.ENVIRONMENTS:
+        text = (project / file).read_text()
+        written[file] = text.replace("example.com", "mine.org").replace("example-bucket", "mine")
+        assert written[file] != text
+        (project / file).write_text(written[file])
+    commit(project, "Our clusters")
+    rendering.update(project, **more)
+    assert not git(project, "diff", "--name-only", "--diff-filter=U")
+    for file, text in written.items():
+        assert (project / file).read_text() == text
+    assert (project / "deploy").is_dir() == bool(more)

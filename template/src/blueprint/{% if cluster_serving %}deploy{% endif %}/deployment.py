@@ -27,8 +27,8 @@ def configured(settings: Settings) -> Deploy:
     """The section, or a UserError where this configuration has none."""
     if settings.deploy is None:
         raise UserError(
-            f"config/{selected()}.yaml has no section deploy, which names the cluster: take one "
-            "that has, such as ENV=staging"
+            f"config/{selected()}.yaml has no section deploy, which names the cluster: "
+            "docs/deploy.md has one to copy, or take another configuration: ENV=staging"
         )
     section: Deploy = settings.deploy.resolved(settings)
     return section
