@@ -154,7 +154,7 @@ def test_without_requests_nothing_is_promoted(world):
     assert here.done == ["begin", 10, 0, "end"]
 
 
-def test_a_gateway_that_ignores_the_weights_is_noticed(world):
+def test_a_gateway_that_ignores_the_weights_is_noticed(world, monkeypatch):
     here = world()
     beside = Beside.shift
 
@@ -162,25 +162,19 @@ def test_a_gateway_that_ignores_the_weights_is_noticed(world):
         beside(self, percent)
         self.world.share = 0
 
-    try:
-        Beside.shift = ignored
-        with pytest.raises(steps.CanaryError, match=r"none of .* requests came to it"):
-            release(here)
-    finally:
-        Beside.shift = beside
+    monkeypatch.setattr(Beside, "shift", ignored)
+    with pytest.raises(steps.CanaryError, match=r"none of .* requests came to it"):
+        release(here)
     assert here.done == ["begin", 10, 0, "end"]
 
 
-def test_a_canary_whose_pods_are_gone_is_taken_back(world):
+def test_a_canary_whose_pods_are_gone_is_taken_back(world, monkeypatch):
     here = world()
     here.after, here.then = 3, lambda: here.pods.update(canary=[])
     # It is the same canary, though none of its pods is ready.
-    Beside.left, left = lambda self: PIN, Beside.left
-    try:
-        with pytest.raises(steps.CanaryError, match="none of its pods is ready"):
-            release(here)
-    finally:
-        Beside.left = left
+    monkeypatch.setattr(Beside, "left", lambda self: PIN)
+    with pytest.raises(steps.CanaryError, match="none of its pods is ready"):
+        release(here)
     assert here.done == ["begin", 10, 0, "end"]
 
 
