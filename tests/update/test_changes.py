@@ -3,6 +3,7 @@ an update, the owners' edits stay, the files of the old choice go, and the owner
 them do not. The ways are derived from the questions: a new choice is covered without a word here.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,19 @@ def test_a_choice_is_taken_and_left(
             p: (project / p).read_text() for p in owners.ENVIRONMENTS if (project / p).exists()
         }
         rendering.update(project, **{way.axis: value})
+        if way.axis == "license":
+            settle(project / "LICENSE", (fresh / "LICENSE").read_text())
         owners.assert_fresh_but(project, fresh, expected | dict.fromkeys(there))
         assert all((project / p).read_text() == there[p] for p in there if (fresh / p).exists())
         assert all((project / path).exists() for path in expected if path.name == OWN)
         commit(project, f"{way.axis}: {value}")
         present = fresh
+
+
+def settle(path: Path, new: str) -> None:
+    """Another license replaces what stands beside the owner's notice: a conflict that holds both."""
+    text = path.read_text()
+    assert re.search(r"^<{7} .*^={7}$.*^>{7} ", text, re.DOTALL | re.MULTILINE)
+    assert owners.MY_NOTICE.strip() in text
+    assert {*new.splitlines()} <= {*text.splitlines()}
+    path.write_text(new + owners.MY_NOTICE)
