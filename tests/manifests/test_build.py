@@ -163,7 +163,8 @@ def test_a_server_ends_after_its_longest_request(built: dict[str, list[Object]])
         pod = next(each for each in map(pod_template, objects) if each)
         served = [c for c in [*containers(pod), *runtime_containers(objects)] if "lifecycle" in c]
         assert len(served) == 1
-        wait = served[0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+        hook = served[0]["lifecycle"]["preStop"]
+        wait = hook["sleep"]["seconds"] if "sleep" in hook else int(hook["exec"]["command"][-1][-1])
         longest = 30  # serving.timeout_seconds
         assert pod["spec"]["terminationGracePeriodSeconds"] >= wait + longest + 5
         probes = [served[0][f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness")]

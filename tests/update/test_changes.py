@@ -66,7 +66,7 @@ def test_a_choice_is_taken_and_left(
 
 
 def settle(path: Path, new: str) -> None:
-    """Another license replaces what stands beside the owner's notice: a conflict that holds both."""
+    """Another license replaces what stands beside the owner's notice: a conflict with both."""
     text = path.read_text()
     assert re.search(r"^<{7} .*^={7}$.*^>{7} ", text, re.DOTALL | re.MULTILINE)
     assert owners.MY_NOTICE.strip() in text
