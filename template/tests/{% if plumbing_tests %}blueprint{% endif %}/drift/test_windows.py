@@ -50,6 +50,29 @@ def test_rows_of_a_file_are_predicted(model: Any, tmp_path: Path, suffix: str) -
     assert "the last 3 rows" in window.text
 
 
+@pytest.mark.parametrize("form", ["utc", "naive", "text", "elsewhere"])
+def test_the_last_hours_of_a_file_are_told_by_a_column(
+    model: Any, tmp_path: Path, form: str
+) -> None:
+    now, path = datetime.now(UTC), tmp_path / "rows.parquet"
+    times = pl.Series([now - timedelta(hours=place) for place in (30, 3, 2, 1)])
+    forms = {
+        "utc": times,
+        "naive": times.dt.replace_time_zone(None),
+        "text": times.dt.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "elsewhere": times.dt.convert_time_zone("Asia/Tokyo"),
+    }
+    ROWS.with_columns(asked=forms[form]).write_parquet(path)
+    asked: Any = {"source": "path", "path": str(path), "window_hours": 24}
+    window = read(model, time="asked", **asked)
+    assert window.frame["input.size"].to_list() == [2.0, 3.0, 4.0]
+    assert "input.asked" not in window.frame.columns and "the last 24 hours" in window.text
+    with pytest.raises(UserError, match="no column 'when'; has size, city, asked"):
+        read(model, time="when", **asked)
+    with pytest.raises(UserError, match="column 'size' holds no times"):
+        read(model, time="size", **asked)
+
+
 def test_predictions_and_labels_of_a_file_are_kept(model: Any, tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     ROWS.with_columns(prediction=pl.lit("yes"), truth=pl.lit("no")).write_parquet(path)
@@ -89,6 +112,8 @@ def test_texts_in_place_of_numbers_are_named(model: Any, tmp_path: Path) -> None
 def test_a_source_without_its_rows_is_an_error() -> None:
     with pytest.raises(ValidationError, match="source: path needs path"):
         Drift(source="path")
+    with pytest.raises(ValidationError, match="needs time, a column"):
+        Drift(source="path", path="rows.csv", window_hours=1)
 
 
 @pytest.mark.skipif("sql" not in names(), reason="data_source=sql")

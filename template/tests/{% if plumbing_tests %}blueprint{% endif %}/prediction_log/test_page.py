@@ -6,6 +6,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 import pytest
@@ -55,12 +56,18 @@ def test_the_sql_reads_the_log(log):
 
 
 def test_the_command_adds_labels(log):
-    Path("labels.csv").write_text("request_id,label\nr1,yes\nnobody,no\n")
+    unknown = uuid4().hex  # as long as the ids that a server gives
+    Path("labels.csv").write_text(f"request_id,label\nr1,yes\n{unknown},no\n")
     command = [sys.executable, "-m", "blueprint.cli", "labels", "labels.csv"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 
-    assert "labels.csv: 2 labels, 1 kept" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert done.stdout.splitlines() == [
+        "labels.csv: 2 labels, 1 kept",
+        "        1  unknown",
+        f"           {unknown}",
+        "        1  new",
+        "           r1",
+    ]
     labels = scan(*log).collect().sort("request_id")["label"].to_list()
     assert labels == [None, "yes", None]
 

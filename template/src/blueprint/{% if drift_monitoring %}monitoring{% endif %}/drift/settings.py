@@ -34,9 +34,10 @@ class Thresholds(Section):
 class Drift(Section):
     """Which rows are compared with those that the model was made of, and how. See docs/drift.md.
 
-    `window_hours` takes the last hours in place of the last `window_rows`. Drift is found when
-    `share` of the features have moved, when what the model predicts has, or when labels say that it
-    is `worse` by this share. `columns` are features, or "prediction" and "probability".
+    `window_hours` takes the last hours in place of the last `window_rows`; of files and of a query,
+    `time` is the column that says when. Drift is found when `share` of the features have moved,
+    when what the model predicts has, or when labels say that it is `worse` by this share. `columns`
+    are features, or "prediction" and "probability".
     """
 
     source: Literal["log", "path", "query"] = "log"
@@ -44,6 +45,7 @@ class Drift(Section):
     query: str | None = None
     window_rows: Annotated[int, Field(ge=1)] = 10_000
     window_hours: Annotated[float, Field(gt=0)] | None = None
+    time: str | None = None
     min_rows: Annotated[int, Field(ge=20)] = 200
     share: Share = 0.3
     thresholds: Thresholds = Thresholds()
@@ -55,6 +57,8 @@ class Drift(Section):
     def name_rows(self) -> "Drift":
         if self.source != "log" and not getattr(self, self.source):
             raise ValueError(f"source: {self.source} needs {self.source}")
+        if self.source != "log" and self.window_hours and not self.time:
+            raise ValueError(f"window_hours of source: {self.source} needs time, a column's name")
         return self
 
 

@@ -17,7 +17,7 @@ from ...data.rules import DTYPES
 from ...data.sources.files import tables
 from ...errors import UserError
 from ...model import Model, ModelError
-from ...text import count
+from ...text import count, listing
 from ..reference_rows import INPUT, as_frame
 from .settings import Drift as Settings
 
@@ -91,19 +91,41 @@ def _of_rows(settings: Settings, model: Model, data: Any) -> Window:
         options = importlib.import_module(f"{sources.__name__}.sql").options(asked)
         options |= {"query": settings.query, "table": None}
         rows, text = sources.scan("sql", **options), "the query"
-    if not settings.window_hours:
+    if settings.window_hours:
+        rows = _since(rows, settings.time or "", settings.window_hours)
+        text = f"the last {settings.window_hours:g} hours of {text}"
+    else:
         rows = rows.tail(settings.window_rows)
         text = f"the last {settings.window_rows:,} rows of {text}"
     frame = _collect(rows)
+    inputs = {tensor.name for tensor in model.signature.inputs}
+    if settings.time not in inputs:
+        frame = frame.drop(settings.time or [], strict=False)
     label = getattr(data, "label", "label")
     if label in frame.columns:
         frame = frame.rename({label: "label"})
     named = {name: f"{INPUT}{name}" for name in frame.columns if name not in PREDICTED}
-    inputs = {tensor.name for tensor in model.signature.inputs}
     named = {old: new for old, new in named.items() if not old.startswith(INPUT)}
     if "prediction" not in frame.columns and inputs <= set(frame.columns) and len(frame):
         return Window(_predict(frame, model, named), text)
     return Window(frame.rename(named), text)
+
+
+def _since(rows: pl.LazyFrame, column: str, hours: float) -> pl.LazyFrame:
+    """The rows of the last hours by a column of times, in UTC where it names no zone."""
+    known = rows.collect_schema()
+    if column not in known:
+        raise UserError(f"drift.time in config/: no column {column!r}; has {listing(known)}")
+    dtype, when = known[column], pl.col(column)
+    if dtype == pl.String:
+        when = when.str.to_datetime(time_unit="us", time_zone="UTC")
+    elif dtype == pl.Date or (isinstance(dtype, pl.Datetime) and not dtype.time_zone):
+        when = when.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    elif isinstance(dtype, pl.Datetime):
+        when = when.dt.convert_time_zone("UTC")
+    else:
+        raise UserError(f"drift.time in config/: column {column!r} holds no times, but {dtype}")
+    return rows.filter(when >= datetime.now(UTC) - timedelta(hours=hours))
 
 
 def _predict(frame: pl.DataFrame, model: Model, named: Mapping[str, str]) -> pl.DataFrame:

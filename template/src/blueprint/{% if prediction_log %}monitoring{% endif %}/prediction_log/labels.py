@@ -8,17 +8,15 @@ import io
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
-from rich.console import Console
-from rich.table import Table
 
 from ...data.frames import one_line
 from ...errors import UserError
-from ...text import count, listing
+from ...text import count, listing, shorten
 from .files import LABELS, LogFolder
 from .reading import EMPTY, KEY, read_labels, scan
 from .settings import PredictionLog
 
-SHOWN = 3  # examples of ids in a line of the table
+SHOWN, WIDTH = 3, 80  # examples of ids in a line, and its characters
 UNKNOWN = "unknown"
 
 
@@ -121,11 +119,7 @@ def _read(path: str, dtype: pl.DataType) -> pl.DataFrame:
 
 
 def _print(result: pl.DataFrame, path: str, given: int, kept: int) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("labels")
-    table.add_column("rows", justify="right", no_wrap=True)
-    table.add_column("such as", overflow="ellipsis", no_wrap=True)
-    for name, rows, ids in result.iter_rows():
-        table.add_row(name, f"{rows:,}", ids)
     print(f"{path}: {count(given, 'label')}, {kept:,} kept")
-    Console(highlight=False).print(table)
+    for name, rows, ids in result.iter_rows():
+        print(f"{rows:>9,}  {name}")
+        print(shorten(f"{'':11}{ids}", WIDTH))
