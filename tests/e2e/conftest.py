@@ -39,7 +39,9 @@ def other_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("e2e") / "another project"
     answers = {"framework": "sklearn", "data_source": "fashion-mnist", "ci": "none"}
     watched = {"observability": True, "drift_monitoring": True}
-    return made(template, folder, **answers, **watched, plumbing_tests=True)
+    project = made(template, folder, **answers, **watched, plumbing_tests=True)
+    project.make(".venv/monitoring", timeout=900)  # without it no test of drift is collected
+    return project
 
 
 @pytest.fixture(scope="session")
