@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ FILE = Path("build/images.json")
 KINDS = ("pipeline", "serving", "fetch", "monitoring")
 DOCKERFILE = "docker/{}.Dockerfile"  # of a kind, where the project has it
 ENGINES = ("docker", "podman")
+OWN_IMAGES = {"monitor_model": "monitoring"}  # steps that need more than the pipeline's image has
 CONTENT = ("config", "docker", "pyproject.toml", "src", "uv.lock")  # what images are made of
 # What a closed network says to pip, uv and every program: docs/images.md.
 NETWORK = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "UV_DEFAULT_INDEX"]
@@ -101,6 +102,12 @@ def recorded() -> dict[str, Image]:
         return {}
     except (ValueError, TypeError) as error:
         raise UserError(f"{FILE} is damaged ({error}): `make images` writes it again") from None
+
+
+def own(there: dict[str, Image]) -> Callable[[str], Image | None]:
+    """The image that was built for a step alone, by the step's source or command."""
+    steps = {f"def {step}(": there[kind] for step, kind in OWN_IMAGES.items() if kind in there}
+    return lambda text: next((image for sign, image in steps.items() if sign in text), None)
 
 
 def current_pipeline_image() -> str:

@@ -10,8 +10,6 @@ from ...settings import Settings
 from .. import graph, images
 from ..facts import fingerprint
 
-OWN_IMAGES = {"monitor_model": "monitoring"}  # steps that need more than the pipeline's image has
-
 
 def compile_all(
     settings: Settings, folder: Path = Path("build"), *, portable: bool = False
@@ -68,11 +66,10 @@ def compile_pipeline(settings: Settings, path: Path, image: str, entry: str = "t
 
 def _by_step(image: str) -> Callable[[str], str]:
     """The image of a step by its source: `image`, or the one that was pushed or built for it."""
-    there = images.recorded()
-    own = {step: there[kind] for step, kind in OWN_IMAGES.items() if kind in there}
+    own = images.own(images.recorded())
 
     def of(source: str) -> str:
-        steps = [each for step, each in own.items() if f"def {step}(" in source]
-        return steps[0].pushed or steps[0].reference if steps else image
+        built = own(source)
+        return built.pushed or built.reference if built else image
 
     return of

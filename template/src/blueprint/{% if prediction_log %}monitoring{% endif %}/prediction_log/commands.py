@@ -42,5 +42,7 @@ def _log() -> str:
         names = ", ".join(section.hashed)
         raise UserError(f"set MLOPS_PREDICTION_LOG__KEY: without it, {names} is not logged")
     folder = LogFolder(section.path, loaded.registry.name)
+    if folder.local and getattr(loaded, "deploy", None):
+        raise UserError(f"prediction_log.path names a bucket: pods cannot write {section.path}")
     folder.probe()
     return f"{section.share:.0%} of the requests, in {folder.path}"
