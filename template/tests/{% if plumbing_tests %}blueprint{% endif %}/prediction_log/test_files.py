@@ -4,11 +4,15 @@ import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from blueprint import settings
 from blueprint.errors import UserError
+from blueprint.monitoring.prediction_log.commands import checks
 from blueprint.monitoring.prediction_log.files import LogFolder
+from blueprint.monitoring.prediction_log.settings import PredictionLog
 
 MB = 2**20
 TODAY = datetime.now(UTC)
@@ -129,3 +133,19 @@ def test_what_was_tried_leaves_nothing(folder):
     folder.probe()
 
     assert folder.objects() == []
+
+
+def test_the_doctor_calls_no_folder_of_the_project_right_for_pods(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    people = SimpleNamespace(name="people")
+    loaded = SimpleNamespace(prediction_log=PredictionLog(), registry=people)
+    monkeypatch.setattr(settings, "load", lambda: loaded)
+    [(_, check, _)] = checks()
+    assert check() == "100% of the requests, in .mlops/predictions/people"
+
+    loaded.deploy = SimpleNamespace()
+
+    with pytest.raises(UserError, match=r"name a bucket .*pods have no \.mlops/predictions"):
+        check()
+    loaded.prediction_log = PredictionLog(path=str(tmp_path))  # a volume's, which both have
+    assert check().endswith("people")

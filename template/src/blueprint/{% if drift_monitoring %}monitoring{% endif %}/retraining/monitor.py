@@ -105,6 +105,9 @@ def _check(
     with ExitStack() as stack:
         into = FOLDER
         if not os.access(".", os.W_OK):  # as in a pod
+            log = loaded.get("prediction_log")
+            if log and log.in_project and loaded["drift"].source == "log":
+                raise UserError(f"name a bucket as prediction_log.path: pods have no {log.path}")
             into = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         checked = check(SimpleNamespace(**loaded), version, say, into)
         shutil.copyfile(checked.folder / "drift.json", found_path)

@@ -42,7 +42,7 @@ def _log() -> str:
         names = ", ".join(section.hashed)
         raise UserError(f"set MLOPS_PREDICTION_LOG__KEY: without it, {names} is not logged")
     folder = LogFolder(section.path, loaded.registry.name)
-    if folder.local and getattr(loaded, "deploy", None):
-        raise UserError(f"prediction_log.path names a bucket: pods cannot write {section.path}")
+    if section.in_project and getattr(loaded, "deploy", None):
+        raise UserError(f"name a bucket as prediction_log.path: pods have no {section.path}")
     folder.probe()
     return f"{section.share:.0%} of the requests, in {folder.path}"

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from ...data.sources.files.tables import PATIENCE
+from ..reference_rows import INPUT
 from .files import File, LogFolder
 from .settings import PredictionLog
-from .table import INPUT
 
 KEY = ["request_id", "row"]
 READERS = 16  # files of a bucket whose columns are asked for at the same time

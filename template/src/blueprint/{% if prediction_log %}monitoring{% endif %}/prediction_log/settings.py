@@ -1,6 +1,7 @@
 """The section `prediction_log`: what the server keeps of requests and predictions."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -28,6 +29,11 @@ class PredictionLog(Section):
     max_mb: Annotated[float, Field(gt=0)] = 2048
     keep_days: Annotated[int, Field(ge=1)] = 30
     late_days: Annotated[float, Field(gt=0)] = 7
+
+    @property
+    def in_project(self) -> bool:
+        """Whether it lies in the project's folder, which pods do not have."""
+        return "://" not in self.path and not Path(self.path).is_absolute()
 
 
 def key() -> bytes:
