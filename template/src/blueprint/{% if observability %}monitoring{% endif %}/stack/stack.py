@@ -43,12 +43,22 @@ def run(settings: Settings, port: int | None = None) -> None:
         started += [programs.start(service) for service in installed]
         if files.pipelines(settings)[1]:
             started.append(programs.start_metrics())
+        for service in installed:
+            _wait(service, started, READY_SECONDS)
         if engine and others:
             print(f"{_names(others)} in containers: the first time they are fetched …", flush=True)
-            started.append(programs.start_containers(engine, settings, folder, others))
-        for service in shown:
-            _wait(service, started, PULL_SECONDS if service in others else READY_SECONDS)
-        _say(settings, shown, [] if engine else others, port)
+            containers = programs.start_containers(engine, settings, folder, others)
+            started.append(containers)
+        hint = "install it, or start Docker or podman"
+        try:
+            for service in others if engine else []:
+                _wait(service, started, PULL_SECONDS)
+        except UserError:
+            if not installed or containers.poll() is None:
+                raise
+            started.remove(containers)  # an image that cannot be fetched, such as
+            shown, hint, engine = installed, f"what {engine} printed says why", None
+        _say(settings, shown, f"{_names(others)}: {hint}" if others and not engine else "", port)
         _wait_for_end(started)
     except KeyboardInterrupt:
         print("Stopping …", flush=True)
@@ -58,14 +68,12 @@ def run(settings: Settings, port: int | None = None) -> None:
             subprocess.run(programs.compose(engine, settings, folder, "down"), check=False)
 
 
-def _say(
-    settings: Settings, shown: list[Service], missing: list[Service], port: int | None
-) -> None:
+def _say(settings: Settings, shown: list[Service], missing: str, port: int | None) -> None:
     """Where everything is; in one line each, what is not there."""
     for service in reversed(shown):
         print(f"{service.name:<13}{service.url(service.page)}")
     if missing:
-        print(f"missing      {_names(missing)}: install it, or start Docker or podman")
+        print(f"missing      {missing}")
     server = f"{settings.serving.host}:{port or settings.serving.port}"
     if not _answers(f"http://{server}/healthz"):
         print(f"missing      the server on {server}: `make serve` in another terminal")
