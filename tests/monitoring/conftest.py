@@ -1,4 +1,7 @@
-"""A project that is watched: set up, trained, and asked for predictions; with the real programs."""
+"""A project that is watched: set up, trained, and asked for predictions; with the real programs.
+
+They are those that PATH has first: another Prometheus is tested by putting its folder there.
+"""
 
 import shutil
 from collections.abc import Iterator

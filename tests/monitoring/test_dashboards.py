@@ -6,6 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from support.rendering import Renderings
 from support.watched import NAME, Watched, until
 
 # What a variable of the dashboards stands for here.
@@ -47,6 +50,7 @@ def filled(expression: str) -> str:
     return re.sub(r"\$(\w+)", lambda match: VALUES[match[1]], expression)
 
 
+@pytest.mark.slow  # a project is trained, and served
 def test_every_panel_shows_something(watched: Watched) -> None:
     now = time.time()
     pushed = {name: now if "timestamp" in name else v for name, v in PUSHED.items()}
@@ -58,10 +62,12 @@ def test_every_panel_shows_something(watched: Watched) -> None:
             for target in panel["targets"]:
                 expression = filled(target["expr"])
                 until(lambda e=expression: watched.programs.query(e), f"{name}: {expression}", 60)
+        for annotation in board["annotations"]["list"]:
+            watched.programs.query(filled(annotation["target"]["expr"]))
 
 
-def test_a_dashboard_has_what_the_others_have(watched: Watched) -> None:
-    boards = dashboards(watched.project.path)
+def test_a_dashboard_has_what_the_others_have(renderings: Renderings) -> None:
+    boards = dashboards(renderings(observability=True, drift_monitoring=True))
     assert boards.keys() == {"service", "model", "pipeline", "drift"}
     for name, board in boards.items():
         assert board["uid"] == name

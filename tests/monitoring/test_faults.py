@@ -12,6 +12,7 @@ import pytest
 
 from support.watched import NAME, Programs, Watched, until
 
+pytestmark = pytest.mark.slow  # minutes
 SECONDS = 90  # an alert takes 2 to 25 on an idle machine
 
 

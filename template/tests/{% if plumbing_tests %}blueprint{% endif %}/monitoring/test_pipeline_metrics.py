@@ -61,10 +61,10 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
+    # Debian's keeps what any was ever pushed, where no other file is named.
+    command = [program, f"--web.listen-address={address}", "--persistence.file="]
     with (tmp_path_factory.mktemp("gateway") / "log").open("w") as log:
-        process = subprocess.Popen(
-            [program, f"--web.listen-address={address}"], stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 30
         while True:
