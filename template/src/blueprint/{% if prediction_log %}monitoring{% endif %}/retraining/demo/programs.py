@@ -36,14 +36,10 @@ groups:
 """
 
 
-def command(*arguments: str, quiet: bool = False) -> None:
-    """Run a command of this project here; its output is for people to see, or in commands.log."""
-    with Path("commands.log").open("a") as log:
-        out = log if quiet else None
-        code = subprocess.run([*CLI, *arguments], check=False, stdout=out, stderr=out).returncode
-    if code:
-        where = ": see commands.log there" if quiet else ", as it says above"
-        raise UserError(f"`{arguments[0]}` failed in {Path.cwd()}{where}")
+def command(*arguments: str) -> None:
+    """Run a command of this project here; its output is for people to see."""
+    if subprocess.run([*CLI, *arguments], check=False).returncode:
+        raise UserError(f"`{arguments[0]}` failed in {Path.cwd()}, as it says above")
 
 
 def free_port() -> int:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from .... import settings
 from ....data import as_instance
 from ....errors import UserError
 from ....model import Model
+from ....registry import models
 from ....registry.client import connect
 from ....registry.store import current
-from ....runs import STATE
+from ....runs import RUNS, STATE
 from ...drift import metrics, statistics
 from ...drift.check import Checked, check
+from ...prediction_log.labels import attach
 from . import picture, programs
 from .picture import Point
 from .world import World
@@ -39,8 +42,12 @@ SCRAPES = 3  # seconds in which Prometheus has seen what is new
 def run() -> Path:
     """Tell the story; return where the picture is. Raises `UserError` for what goes wrong."""
     begin, world, lock = time.monotonic(), World(settings.load().data), Path("uv.lock").resolve()
+    ran = next(chain(RUNS.glob("*.log"), (FOLDER / RUNS).glob("*.log")), None)
     shutil.rmtree(FOLDER, ignore_errors=True)
     (FOLDER / "data").mkdir(parents=True)
+    if ran:  # the libraries are compiled: nothing to warm up
+        (FOLDER / RUNS).mkdir(parents=True)
+        (FOLDER / RUNS / ran.name).touch()
     shutil.copytree("config", FOLDER / "config")
     if lock.exists():
         shutil.copyfile(lock, FOLDER / "uv.lock")
@@ -97,13 +104,14 @@ class Story:
         before = self._version()
         programs.command("run", "--pipeline", "monitoring")
         self._switched(before)
+        world.asked = world.later  # what the new version has not learned, either
 
         self._head(7, "ask the new version about the changed world")
         for _ in range(2):
             self._ask(changed=True)
         self._alert()
         print()
-        programs.command("models")
+        models.show(settings.load())
 
     def _head(self, number: int, text: str) -> None:
         print(f"\n{number}/7 {text}", flush=True)
@@ -152,7 +160,8 @@ class Story:
             writer = csv.DictWriter(file, ["request_id", "row", "label"])
             writer.writeheader()
             writer.writerows(self.labels)
-        programs.command("labels", "labels.csv")
+        loaded = settings.load()
+        attach(loaded.prediction_log, loaded.registry.name, "labels.csv")
 
     def _version(self) -> str:
         name = settings.load().registry.name

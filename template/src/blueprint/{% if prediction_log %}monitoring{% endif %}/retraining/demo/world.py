@@ -14,14 +14,15 @@ from ....data.features import prepare_features
 from ....data.settings import Column, Data
 from ....errors import UserError
 
-MOST = 20_000  # rows that are looked at
+FEWEST, MOST = 250, 20_000  # rows that are looked at
 DEGREES = 20
 MOVED, PICTURE_NOISE, NUMBER_NOISE = 1.0, 0.1, 0.15  # standard deviations; of the brightest pixel
 SEED = 0
 
 
 class World:
-    """Rows of the configured source, in random order: a part to learn from, the rest to ask about.
+    """Rows of the configured source, in random order: `known` to learn from, `asked` to ask about,
+    and `later` to ask about when the asked ones have been learned, too.
 
     Raises `UserError` where they are too few.
     """
@@ -31,9 +32,11 @@ class World:
         rows = sources.scan(data.source, **data.options()).head(MOST).collect()
         self.rows = rows.sample(fraction=1, shuffle=True, seed=SEED)
         self.random = np.random.default_rng(SEED)
-        self.known, self.asked = self.rows[: len(rows) * 3 // 5], self.rows[len(rows) * 3 // 5 :]
-        if len(self.asked) < 100:
-            raise UserError(f"the source has {len(rows)} rows: the demonstration needs 250")
+        first, second = len(rows) * 3 // 5, len(rows) * 4 // 5
+        self.known, self.asked = self.rows[:first], self.rows[first:second]
+        self.later = self.rows[second:]
+        if len(rows) < FEWEST:
+            raise UserError(f"the source has {len(rows)} rows: the demonstration needs {FEWEST}")
 
     def traffic(self, count: int, *, changed: bool) -> pl.DataFrame:
         """Rows that were not learned from, drawn by chance."""
