@@ -1,5 +1,6 @@
-"""The loop in a cluster: pods log what they are asked to a bucket, the monitoring pipeline's pods find
-drift in it, train, and have the pods serve what the gate accepted. What the operator gets is applied.
+"""The loop in a cluster: pods log what they are asked to a bucket, the monitoring pipeline's pods
+find drift in it, train, and have the pods serve what the gate accepted; and what the Prometheus
+operator gets.
 """
 
 import json
@@ -71,7 +72,8 @@ class Bucket:
 def bucket(prepared: tuple[Project, str], tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A bucket in moto's S3, which is started here."""
     port = free_port()
-    command = ["uv", "run", "--quiet", "--no-project", "--exclude-newer", exclude_newer(prepared[0])]
+    command = ["uv", "run", "--quiet", "--no-project"]
+    command += ["--exclude-newer", exclude_newer(prepared[0])]
     command += [word for package in MOTO for word in ("--with", package)]
     command += ["python", "-m", "moto.server", "-H", "0.0.0.0", "-p", str(port)]
     here = f"http://127.0.0.1:{port}"
