@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from .. import rooms
 from ..errors import UserError
 from ..settings import Settings
 from .facts import fingerprint
@@ -23,7 +24,6 @@ FILE = Path("build/images.json")
 KINDS = ("pipeline", "serving", "fetch", "monitoring")
 DOCKERFILE = "docker/{}.Dockerfile"  # of a kind, where the project has it
 ENGINES = ("docker", "podman")
-OWN_IMAGES = {"monitor_model": "monitoring"}  # steps that need more than the pipeline's image has
 CONTENT = ("config", "docker", "pyproject.toml", "src", "uv.lock")  # what images are made of
 # What a closed network says to pip, uv and every program: docs/images.md.
 NETWORK = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "UV_DEFAULT_INDEX"]
@@ -106,7 +106,8 @@ def recorded() -> dict[str, Image]:
 
 def own(there: dict[str, Image]) -> Callable[[str], Image | None]:
     """The image that was built for a step alone, by the step's source or command."""
-    steps = {f"def {step}(": there[kind] for step, kind in OWN_IMAGES.items() if kind in there}
+    kinds = [pair for room in rooms("settings") for pair in getattr(room, "IMAGES", {}).items()]
+    steps = {f"def {step}(": there[kind] for step, kind in kinds if kind in there}
     return lambda text: next((image for sign, image in steps.items() if sign in text), None)
 
 

@@ -20,3 +20,4 @@ class Retraining(Section):
 
 
 SECTIONS = {"retraining": (Retraining, Retraining())}
+IMAGES = {"monitor_model": "monitoring"}  # steps that need more than the pipeline's image has
