@@ -6,14 +6,16 @@ import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support import owners
-from support.project import Project, environment
+from support.project import Project, environment, free_port
 from support.projects import made
+from support.watched import Programs, scaled, until
 
 pytestmark = pytest.mark.slow
 TASKS = {
@@ -74,7 +76,8 @@ def test_the_demonstration_ends_with_less_drift(task: str, template: Path, tmp_p
 def drifted(template: Path, tmp_path: Path) -> Project:
     """A project whose model was asked about rows that have moved."""
     answers: dict[str, Any] = {"framework": "sklearn", "task": "tabular-classification"}
-    project = made(template, tmp_path / "a project", drift_monitoring=True, **answers)
+    answers |= {"observability": True, "drift_monitoring": True}
+    project = made(template, tmp_path / "a project", **answers)
     (project.path / "data").mkdir()
     project.make("run")
     with project.serve() as server:
@@ -86,25 +89,61 @@ def drifted(template: Path, tmp_path: Path) -> Project:
     return project  # the server has written its log at its end
 
 
-def test_a_rejected_training_leaves_the_old_model_and_is_counted(drifted: Project) -> None:
+@pytest.fixture
+def programs(
+    drifted: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Programs | None]:
+    """The real programs on the project's files, to which it pushes; None where there are none."""
+    names = ("prometheus", "prometheus-alertmanager", "prometheus-pushgateway")
+    if not all(map(shutil.which, names)):
+        yield None
+        return
+    ports = {name: free_port() for name in ("prometheus", "alertmanager", "pushgateway", "webhook")}
+    monkeypatch.setenv("MLOPS_METRICS__PUSHGATEWAY", f"http://127.0.0.1:{ports['pushgateway']}")
+    for name in ("prometheus", "alertmanager"):
+        monkeypatch.setenv(f"MLOPS_MONITOR__{name.upper()}_PORT", str(ports[name]))
+    for name in ("PAGE", "TICKET", "HEARTBEAT"):
+        url = f"http://127.0.0.1:{ports['webhook']}/{name}"
+        monkeypatch.setenv(f"MLOPS_MONITOR__WEBHOOKS__{name}", url)
+    drifted.make("monitor", f"PORT={free_port()}", "ARGS=--files")
+    files = drifted.path / "build/monitoring/local"
+    scaled(files)
+    with Programs(files, tmp_path, ports) as started:
+        yield started
+
+
+def test_a_rejected_training_leaves_the_old_model_and_raises_its_own_alert(
+    drifted: Project, programs: Programs | None
+) -> None:
     def monitor(*arguments: str) -> str:
         said = drifted.make("run", "PIPELINE=monitoring", f"ARGS={' '.join(arguments)}").stdout
         return " ".join(said.split())
 
+    def alert(name: str, status: str) -> None:
+        if programs:
+            until(lambda: programs.alert(name, status), f"{name} {status}", 60)
+
     off = monitor()
     assert "retraining.enabled is false" in off
     assert "train_model skipped" in off
+    alert("DriftDetected", "firing")
 
     bad = ("data.source=files", "data.files.path=data/bad.parquet", "retraining.enabled=true")
     assert "version 2 is rejected, version 1 stays" in monitor(*bad)
+    alert("RetrainingRejected", "firing")
     models = drifted.make("models").stdout
     assert re.search(r"^ +1 .*champion", models, re.MULTILINE)
     assert "! the last training was rejected" in models
 
     good = ("data.source=files", "data.files.path=data/good.parquet", "retraining.enabled=true")
     assert "the last training is too recent" in monitor(*good)
-    assert "version 3 takes the place of version 1" in monitor(*good, "retraining.cooldown_hours=0")
+    again = (*good, "retraining.cooldown_hours=0")
+    assert "the week's trainings are spent" in monitor(*again, "retraining.per_week=1")
+    assert not programs or programs.alert("RetrainingRejected", "firing")
+    assert "version 3 takes the place of version 1" in monitor(*again)
+    alert("RetrainingRejected", "resolved")
     models = drifted.make("models").stdout
     assert "rejected: `make report`" not in models
     assert re.search(r"^ +3 .*champion", models, re.MULTILINE)
-    assert "rows are too few to say" in monitor(*good, "retraining.cooldown_hours=0")
+    assert "too few rows to say" in monitor(*again)
+    alert("DriftDetected", "resolved")

@@ -34,7 +34,8 @@ def starter(image: str) -> Start:
         raise UserError(f"the engine has no {image}: `make images` builds it") from None
     except docker.errors.DockerException as error:
         raise UserError(f"no engine answers ({error}): start it, or set DOCKER_HOST") from None
-    own = images.own(images.recorded())
+    built = images.recorded()
+    own = images.own(built)
     here = str(Path.cwd())
     given = {key: value for key, value in os.environ.items() if key.startswith(ENV_PREFIX)}
 
@@ -46,9 +47,9 @@ def starter(image: str) -> Start:
             raise UserError(f"the container engine failed: {reason}") from None
 
     def _run(command: list[str], variables: dict[str, str] | None) -> int:
-        built = own(" ".join(command))
+        kind = own(" ".join(command))
         container = client.containers.create(
-            built.reference if built else image,
+            built[kind].reference if kind else image,
             command,
             user=f"{os.getuid()}:{os.getgid()}",
             mounts=[Mount(here, here, type="bind")],

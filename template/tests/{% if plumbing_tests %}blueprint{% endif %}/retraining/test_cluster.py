@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cluster.fake import Fake
 from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
+from blueprint.errors import UserError
 from blueprint.targets import images
+from blueprint.targets.facts import fingerprint
+from blueprint.targets.kubeflow import schedules
 from blueprint.targets.kubeflow.compiling import compile_pipeline
 
 IMAGE = "registry.example.com/pipeline:1"
@@ -45,5 +49,29 @@ def test_a_pushed_image_is_taken_by_its_digest(compiled):
     assert compiled()["monitor-model"] == pushed
 
 
-def test_before_there_is_one_it_is_that_of_the_pipeline(compiled):
-    assert {*compiled().values()} == {IMAGE}
+def test_before_there_is_one_it_is_what_would_be_built(compiled):
+    Path("docker").mkdir()
+    Path("docker/monitoring.Dockerfile").touch()
+
+    assert compiled()["monitor-model"].partition(":")[0].endswith("-monitoring")
+
+
+def test_its_schedule_is_its_own_and_needs_the_image(load):
+    image = images.Image("pipeline:1", fingerprint(), 900, "registry.example.com/pipeline@sha256:1")
+    images.remember({"pipeline": image})
+    Path("docker").mkdir()
+    Path("docker/monitoring.Dockerfile").touch()
+    with Fake() as fake:
+        cluster = ("kubeflow.experiment=tests", f"kubeflow.endpoint={fake.endpoint}")
+        settings = load("registry.tracking_uri=http://mlflow:5000", "serving.store=null", *cluster)
+        schedules.schedule(settings, "0 3 * * *")
+        with pytest.raises(UserError, match="a step runs in the image monitoring, which no registry has"):
+            schedules.schedule(settings, "0 * * * *", "monitoring")
+
+        images.remember({"pipeline": image, "monitoring": image})
+        schedules.schedule(settings, "0 * * * *", "monitoring")
+
+        names = [each.display_name for each in fake.recurring.values()]
+        assert names == [settings.registry.name, f"{settings.registry.name}-monitoring"]
+        schedules.unschedule(settings, "monitoring")
+        assert len(fake.recurring) == 1
