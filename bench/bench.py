@@ -352,7 +352,8 @@ def batch(bench: Bench) -> list[Row]:
 
 
 def drift(bench: Bench) -> list[Row]:
-    """Windows without drift that are reported, those with a planted shift, and one of 1 M rows."""
+    """Windows without drift that are reported, those with a planted shift, and one of 1 M rows:
+    its CPU time, which is what it takes where nothing else runs."""
     say("set up a project with drift_monitoring")
     project = Project(bench.folder / "drift")
     answers = ("task=tabular-classification", "framework=sklearn", "drift_monitoring=true")
@@ -366,13 +367,14 @@ def drift(bench: Bench) -> list[Row]:
         return found
 
     work("same", 1)
-    alarms, shifts = work("alarms", 200), work("shifts", 50)
+    alarms, shifts = work("alarms", 200), work("shifts", 200)
     false = max(each["drifted"] / each["windows"] for each in alarms.values())
     seen = min(each["drifted"] / each["windows"] for each in shifts.values())
     large = work("window", 1)
     return [
         row("drift-alarms", 100 * false, "%", "a planted shift", 100 * seen, value_at_most=5),
-        row("drift-window", large["seconds"], "s", "the bar", 20, value_at_most=20),
+        row("drift-shifts", 100 * seen, "%", "all of them", 100, at_least=0.95),
+        row("drift-window", large["cpu"], "s of CPU", "the bar", 20, value_at_most=20),
         row("drift-memory", large["peak"], "GB", "the bar", 2, value_at_most=2),
     ]
 
