@@ -65,7 +65,7 @@ def test_its_schedule_is_its_own_and_needs_the_image(load):
         cluster = ("kubeflow.experiment=tests", f"kubeflow.endpoint={fake.endpoint}")
         settings = load("registry.tracking_uri=http://mlflow:5000", "serving.store=null", *cluster)
         schedules.schedule(settings, "0 3 * * *")
-        with pytest.raises(UserError, match="a step runs in the image monitoring, which no registry has"):
+        with pytest.raises(UserError, match="runs in the image monitoring, which no registry"):
             schedules.schedule(settings, "0 * * * *", "monitoring")
 
         images.remember({"pipeline": image, "monitoring": image})
