@@ -231,9 +231,8 @@ def test_the_operator_gets_monitors_and_rules(served: tuple[Any, Path]) -> None:
     [endpoint] = monitor["spec"]["podMetricsEndpoints"]
     for pod in copy.pods():
         assert wanted.items() <= pod["metadata"]["labels"].items()
-        ports = {each["name"] for each in pod["spec"]["containers"][0]["ports"]}
-        assert endpoint["port"] in ports
-        name = pod["metadata"]["name"]
-        path = f"pods/{name}:{endpoint['port']}/proxy{endpoint['path']}"
+        ports = {p["name"]: p["containerPort"] for p in pod["spec"]["containers"][0]["ports"]}
+        port = ports[endpoint["port"]]
+        path = f"pods/{pod['metadata']['name']}:{port}/proxy{endpoint['path']}"
         shown = kubectl("get", "--raw", f"/api/v1/namespaces/{copy.namespace}/{path}")
         assert f'model_info{{name="{NAME}",version="{copy.answers()}"}} 1' in shown
