@@ -18,7 +18,7 @@ import onnx
 from onnx import TensorProto, helper
 
 FEATURES = [f"feature {n}" for n in range(13)]
-ROUNDS, REQUESTS = 200, 100
+ROUNDS, REQUESTS = 2000, 20
 BODY = json.dumps({"instances": [dict.fromkeys(FEATURES, 0.5)]}).encode()
 
 
