@@ -95,6 +95,6 @@ def test_what_grafana_does_not_know_is_noticed(check: Any, boards: Any) -> None:
 
     assert "refreshs" in wrong(lambda board, _: board.update(refreshs="5s"))
     assert "legends" in wrong(lambda _, panel: panel["options"].update(legends={}))
-    assert "lineWidth" in wrong(
+    assert "'string' is not assignable to type 'number'" in wrong(
         lambda _, panel: panel["fieldConfig"]["defaults"]["custom"].update(lineWidth="2")
     )
