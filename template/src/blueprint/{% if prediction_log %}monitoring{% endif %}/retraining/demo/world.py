@@ -15,6 +15,7 @@ from ....data.settings import Column, Data
 from ....errors import UserError
 
 FEWEST, MOST = 250, 20_000  # rows that are looked at
+ENOUGH = 200  # for a batch without a row twice
 DEGREES = 20
 MOVED, PICTURE_NOISE, NUMBER_NOISE = 1.0, 0.1, 0.15  # standard deviations; of the brightest pixel
 SEED = 0
@@ -22,7 +23,8 @@ SEED = 0
 
 class World:
     """Rows of the configured source, in random order: `known` to learn from, `asked` to ask about,
-    and `later` to ask about when the asked ones have been learned, too.
+    and `later` to ask about when the asked ones have been learned, too: others, where there are
+    ENOUGH.
 
     Raises `UserError` where they are too few.
     """
@@ -33,8 +35,10 @@ class World:
         self.rows = rows.sample(fraction=1, shuffle=True, seed=SEED)
         self.random = np.random.default_rng(SEED)
         first, second = len(rows) * 3 // 5, len(rows) * 4 // 5
-        self.known, self.asked = self.rows[:first], self.rows[first:second]
-        self.later = self.rows[second:]
+        self.known, self.asked = self.rows[:first], self.rows[first:]
+        self.later = self.asked
+        if second - first >= ENOUGH:  # fewer, again and again, would themselves look like drift
+            self.asked, self.later = self.rows[first:second], self.rows[second:]
         if len(rows) < FEWEST:
             raise UserError(f"the source has {len(rows)} rows: the demonstration needs {FEWEST}")
 
