@@ -38,7 +38,10 @@ def other_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """The choices that the default project does not take."""
     folder = tmp_path_factory.mktemp("e2e") / "another project"
     answers = {"framework": "sklearn", "data_source": "fashion-mnist", "ci": "none"}
-    return made(template, folder, **answers, plumbing_tests=True)
+    watched = {"observability": True, "drift_monitoring": True}
+    project = made(template, folder, **answers, **watched, plumbing_tests=True)
+    project.make(".venv/monitoring", timeout=900)  # without it no test of drift is collected
+    return project
 
 
 @pytest.fixture(scope="session")
