@@ -15,7 +15,8 @@ OBJECTS = """
 import json
 from blueprint import settings
 from blueprint.monitoring.operator import beside
-given = settings.load(overrides=["operator.labels={release: prometheus}"])
+gateway = "metrics.pushgateway=http://pushgateway.monitoring:9091"
+given = settings.load(overrides=["operator.labels={release: prometheus}", gateway])
 print(json.dumps(beside.objects(given, given.registry.name)))
 """
 
@@ -27,7 +28,7 @@ def test_objects_are_of_their_schemas(template: Path, tmp_path: Path, platform: 
     project = made(template, tmp_path / "project", **TABLE, **answers, **cluster)
     objects = json.loads(project.run_python("-c", OBJECTS))
     custom = [each for each in objects if each["kind"] != "ConfigMap"]
-    assert {each["kind"] for each in custom} == {"PodMonitor", "PrometheusRule"}
+    assert {each["kind"] for each in custom} == {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
     assert [fault for each in custom for fault in custom_faults(each)] == []
     monitor = next(each for each in custom if each["kind"] == "PodMonitor")
     assert monitor["metadata"]["name"] == NAME

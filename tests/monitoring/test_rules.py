@@ -56,6 +56,15 @@ def test_promtool_notices_a_changed_rule(renderings: Renderings, tmp_path: Path)
     assert subprocess.run(command, capture_output=True, timeout=60).returncode != 0
 
 
+def test_what_is_recorded_is_still_there_at_the_next_evaluation(project: Path) -> None:
+    """Prometheus looks back five minutes: tests with longer steps failed now and then."""
+    for path in (project / "monitoring/tests").glob("*.yml"):
+        test = yaml.safe_load(path.read_text())
+        rules = "".join((path.parent / each).read_text() for each in test["rule_files"])
+        if "record:" in rules:
+            assert re.fullmatch(r"[1-4]m", test["evaluation_interval"]), path
+
+
 def test_each_alert_fires_in_a_test_and_not_in_another(project: Path) -> None:
     fires, does_not = set(), set()
     for path in (project / "monitoring/tests").glob("*.yml"):

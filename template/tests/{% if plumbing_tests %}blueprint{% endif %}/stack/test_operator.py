@@ -41,6 +41,23 @@ def test_pods_have_the_labels_that_rules_ask_for(objects):
     assert {"job", "environment"} <= given.keys()
 
 
+@pytest.mark.parametrize(
+    ("url", "namespaces"),
+    [
+        ("http://pushgateway.monitoring:9091", ["monitoring"]),
+        ("http://pushgateway.watch.svc.cluster.local", ["watch"]),
+        ("https://push.team.example.com", None),  # no Service of the cluster
+    ],
+)
+def test_a_pushgateway_of_the_cluster_is_a_target(objects, url, namespaces):
+    found = objects("operator={}", f"metrics.pushgateway={url}")
+    specs = [each["spec"] for each in found if each["kind"] == "ServiceMonitor"]
+    assert [each["namespaceSelector"]["matchNames"] for each in specs] == (
+        [namespaces] if namespaces else []
+    )
+    assert all(each["endpoints"][0]["honorLabels"] for each in specs)
+
+
 def test_dashboards_are_found_by_grafanas_sidecar(objects):
     maps = [each for each in objects("operator={}") if each["kind"] == "ConfigMap"]
     assert {key for each in maps for key in each["data"]} >= {"service.json", "pipeline.json"}

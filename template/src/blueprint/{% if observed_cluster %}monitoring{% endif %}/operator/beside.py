@@ -1,11 +1,13 @@
-"""What `make deploy` applies beside the server: which pods to scrape, the rules, the dashboards.
+"""What `make deploy` applies beside the server: what to scrape, the rules, the dashboards.
 
 One source for both: the rules are those that `make monitor` gives to a Prometheus of one's own.
 https://prometheus-operator.dev/docs/api-reference/api/
 """
 
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -14,6 +16,7 @@ from ..stack import files
 
 API = "monitoring.coreos.com/v1"
 KSERVE = Path("deploy/storage-container")  # there where KServe serves
+SERVICE = re.compile(r"[\w-]+\.([\w-]+)(\.svc(\..+)?)?")  # a cluster's, as a host; its namespace
 DASHBOARD = {"grafana_dashboard": "1"}  # by which Grafana's sidecar finds it; a text, not a number
 
 
@@ -27,6 +30,7 @@ def objects(settings: Settings, name: str) -> list[dict[str, Any]]:
     boards = sorted((folder / "dashboards").glob("*.json"))
     return [
         _monitor(settings, name, labels),
+        *_gateway(settings, name, labels),
         *(
             {
                 "apiVersion": API,
@@ -48,22 +52,46 @@ def objects(settings: Settings, name: str) -> list[dict[str, Any]]:
     ]
 
 
+def _gateway(settings: Settings, name: str, labels: dict[str, str]) -> list[dict[str, Any]]:
+    """The Pushgateway as a target, where it is a Service of the cluster: of what lies there, what
+    this project's pipelines pushed."""
+    found = SERVICE.fullmatch(urlsplit(settings.metrics.pushgateway or "").hostname or "")
+    if not found or settings.operator is None:
+        return []
+    own = {"sourceLabels": ["pipeline"], "regex": f"{settings.registry.name}(-.+)?"}
+    endpoint = {
+        "port": "http",
+        "interval": "15s",
+        "honorLabels": True,
+        "relabelings": _labels({"role": "pipelines"}),
+        "metricRelabelings": [{**own, "action": "keep"}],
+    }
+    spec = {
+        "namespaceSelector": {"matchNames": [found[1]]},
+        "selector": {"matchLabels": settings.operator.pushgateway},
+        "endpoints": [endpoint],
+    }
+    head = {"apiVersion": API, "kind": "ServiceMonitor"}
+    return [{**head, "metadata": {"name": f"{name}-pipelines", "labels": labels}, "spec": spec}]
+
+
+def _labels(known: dict[str, str]) -> list[dict[str, str]]:
+    """What gives a target these labels, by which the rules know it, and its environment."""
+    known = {**known, "environment": files.environment()}
+    return [{"targetLabel": key, "replacement": text} for key, text in known.items()]
+
+
 def _monitor(settings: Settings, name: str, labels: dict[str, str]) -> dict[str, Any]:
-    """The server's pods as targets, with the labels that the rules know them by."""
+    """The server's pods as targets."""
     kserve = KSERVE.exists()
     found = {"serving.kserve.io/inferenceservice": name}
     if not kserve:
         found = {"app.kubernetes.io/name": name}
-    known = {
-        "job": settings.registry.name,
-        "role": "server",
-        "environment": files.environment(),
-    }
     endpoint = {
         "port": "http1" if kserve else "http",
         "path": files.metrics_path(),
         "interval": "15s",
-        "relabelings": [{"targetLabel": key, "replacement": text} for key, text in known.items()],
+        "relabelings": _labels({"job": settings.registry.name, "role": "server"}),
     }
     return {
         "apiVersion": API,
