@@ -146,4 +146,6 @@ def test_a_rejected_training_leaves_the_old_model_and_raises_its_own_alert(
     assert "rejected: `make report`" not in models
     assert re.search(r"^ +3 .*champion", models, re.MULTILINE)
     assert "too few rows to say" in monitor(*again)
+    assert "drift of version 3" in (models := drifted.make("models").stdout)
+    assert "UTC: unknown" in models
     alert("DriftDetected", "resolved")

@@ -15,6 +15,7 @@ WEEK = timedelta(days=7)
 LOST = timedelta(hours=24)  # without a version after that, a training was killed
 Outcome = Literal["", "accepted", "rejected", "unchanged", "failed"]
 AT_WORK: Outcome = ""
+WORDS = {True: "drift", False: "no drift", None: "unknown"}  # of what was detected
 
 
 class Drift(NamedTuple):

@@ -4,7 +4,7 @@ from rich.console import Console
 
 from ...registry.client import Registry, Version
 from . import history
-from .decision import rejections
+from .decision import WORDS, rejections
 
 MOST = 5  # versions, the newest
 
@@ -22,8 +22,11 @@ def show(console: Console, registry: Registry, versions: list[Version]) -> None:
     if checked:
         newest = max(checked, key=lambda each: each.tags["monitored.at"])
         tags, when = newest.tags, newest.tags["monitored.at"][:16].replace("T", " ")
+        found = tags["monitored.drift"]
+        if found != WORDS[None]:
+            found = _percent(tags["monitored.share"])
         console.print(
-            f"drift of version {newest.number} at {when} UTC: {_percent(tags['monitored.share'])}, "
+            f"drift of version {newest.number} at {when} UTC: {found}, "
             f"{tags['monitored.rows']} rows\n  {tags['monitored.decision']}",
             markup=False,
         )

@@ -20,10 +20,8 @@ from ...registry.client import Registry
 from ..drift.check import Checked, check
 from ..drift.result import FOLDER
 from . import history
-from .decision import Attempt, Drift, decide, rejections
+from .decision import WORDS, Attempt, Drift, decide, rejections
 from .settings import Retraining
-
-WORDS = {True: "drift", False: "no drift", None: "unknown"}
 
 
 class Monitored(NamedTuple):
