@@ -65,7 +65,11 @@ class Watched:
 
     def _tell(self, seen: Seen, code: int, kind: str, start: float) -> None:
         served, inputs, outputs = seen.served, seen.inputs, seen.outputs
-        measured = inputs if outputs is None else {"": outputs}
+        rows, answered = 0, None
+        if outputs is not None and served:
+            rows, answered = len(outputs), {served.model.signature.output.name: outputs}
+        elif inputs:
+            rows = len(next(iter(inputs.values())))
         observation = Observation(
             self._route,
             code,
@@ -73,11 +77,9 @@ class Watched:
             time.perf_counter() - start,
             REQUEST_ID.get(),
             served.version if served else "",
-            len(next(iter(measured.values()))) if measured else 0,
+            rows,
             inputs,
-            {served.model.signature.output.name: outputs}
-            if served and outputs is not None
-            else None,
+            answered,
             served,
             (seen.read - start, (seen.predicted or time.perf_counter()) - start)
             if seen.read

@@ -31,22 +31,26 @@ class ServerMetrics:
             ["route", "kind"],
             registry=own,
         )
-        self._in_flight = Gauge(
-            "predict_in_flight",
-            "Prediction requests that are being read or answered",
-            registry=own,
-            multiprocess_mode="livesum",
-        )
+        self._in_flight = 0
+        text = "Prediction requests that are being read or answered"
+        gauge = Gauge("predict_in_flight", text, registry=own, multiprocess_mode="livesum")
+        self._shared = gauge if "PROMETHEUS_MULTIPROC_DIR" in os.environ else None
+        if self._shared is None:
+            gauge.set_function(lambda: self._in_flight)  # a lock costs two microseconds a request
         self.content = Content(Counters(own), folder_of(api))
         api.metrics.registry.register(ModelFacts(api, self.content.prepare))
         watch_batches(api)
         api.metrics.render = self._rendering(api.metrics.render)  # type: ignore[method-assign]
 
     def begin(self, scope: Any, route: str) -> None:
-        self._in_flight.inc()
+        self._in_flight += 1
+        if self._shared is not None:  # another worker may be asked for it
+            self._shared.inc()
 
     def observe(self, observation: "Observation") -> None:
-        self._in_flight.dec()
+        self._in_flight -= 1
+        if self._shared is not None:
+            self._shared.dec()
         if observation.kind:
             self._errors.labels(observation.route, observation.kind).inc()
         elif observation.served is not None:
