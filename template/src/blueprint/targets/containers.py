@@ -35,7 +35,6 @@ def starter(image: str) -> Start:
     except docker.errors.DockerException as error:
         raise UserError(f"no engine answers ({error}): start it, or set DOCKER_HOST") from None
     built = images.recorded()
-    own = images.own(built)
     here = str(Path.cwd())
     given = {key: value for key, value in os.environ.items() if key.startswith(ENV_PREFIX)}
 
@@ -47,7 +46,7 @@ def starter(image: str) -> Start:
             raise UserError(f"the container engine failed: {reason}") from None
 
     def _run(command: list[str], variables: dict[str, str] | None) -> int:
-        kind = own(" ".join(command))
+        kind = images.own(" ".join(command), built)
         container = client.containers.create(
             built[kind].reference if kind else image,
             command,

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -104,11 +104,10 @@ def recorded() -> dict[str, Image]:
         raise UserError(f"{FILE} is damaged ({error}): `make images` writes it again") from None
 
 
-def own(there: Collection[str]) -> Callable[[str], str | None]:
+def own(text: str, there: Collection[str]) -> str | None:
     """The kind of image, of those, that a step has for itself, by the step's source or command."""
     kinds = [pair for room in rooms("settings") for pair in getattr(room, "IMAGES", {}).items()]
-    steps = {f"def {step}(": kind for step, kind in kinds if kind in there}
-    return lambda text: next((kind for sign, kind in steps.items() if sign in text), None)
+    return next((kind for step, kind in kinds if kind in there and f"def {step}(" in text), None)
 
 
 def current_pipeline_image() -> str:

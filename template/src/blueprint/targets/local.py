@@ -26,17 +26,13 @@ RUNNERS = ("subprocess", "docker")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class RunError(UserError):
-    """A run that could not be started, or a step of it that failed."""
-
-
 def run(
     settings: Settings, *, cache: bool = True, runner: str = "subprocess", entry: str = "training"
 ) -> dict[str, str]:
     """Run a pipeline, show its progress, and return how each step ended; nothing where nothing has
     changed since the last training.
 
-    `runner` is one of RUNNERS. Raises `RunError` when a step fails.
+    `runner` is one of RUNNERS. Raises `UserError` when a step fails.
     """
     with _exclusive():
         image = ""
@@ -89,7 +85,7 @@ def _run(
         return display.results, configured.repeatable
     except RuntimeError as error:
         text = (display and display.error) or ANSI.sub("", str(error))
-        raise RunError(f"{text} (full log: {log})") from None
+        raise UserError(f"{text} (full log: {log})") from None
     except KeyboardInterrupt:
         if display:
             display.close()
@@ -150,10 +146,10 @@ def _exclusive() -> Iterator[None]:
         RUNS.mkdir(parents=True, exist_ok=True)
         file = (STATE / "run.lock").open("w")
     except OSError as error:
-        raise RunError(f"cannot write to {error.filename}: {error.strerror}") from None
+        raise UserError(f"cannot write to {error.filename}: {error.strerror}") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunError("another `make run` is at work in this folder: wait for it") from None
+            raise UserError("another `make run` is at work in this folder: wait for it") from None
         yield

@@ -72,10 +72,10 @@ def _by_step(settings: Settings, image: str, pushed: bool) -> Callable[[str], st
     """The image of a step by its source: `image`, or the one of its own; where the pipeline's is
     configured, only one that was built."""
     built = images.recorded()
-    own = images.own({*built, *([] if settings.pipeline.image else images.kinds_here())})
+    there = {*built, *([] if settings.pipeline.image else images.kinds_here())}
 
     def of(source: str) -> str:
-        kind = own(source)
+        kind = images.own(source, there)
         if kind is None:
             return image
         if pushed and not (kind in built and built[kind].pushed):
