@@ -77,5 +77,6 @@ def serving(
 
 
 def line_of(server: Any, request_id: str) -> dict[str, Any]:
-    lines = [json.loads(line) for line in server.log.splitlines()]
+    whole = server.log.rpartition("\n")[0]  # the last line may be half written
+    lines = [json.loads(line) for line in whole.splitlines()]
     return next((line for line in lines if line.get("request_id") == request_id), {})
