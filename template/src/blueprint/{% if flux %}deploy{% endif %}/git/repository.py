@@ -1,0 +1,94 @@
+"""The folder deploy/released/<env> in the repository: what it has at a commit, how it changes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ...errors import UserError
+from ..pin import Pin
+from .hosts import Change, Host, Moved, Review, host
+from .release import FILE, pinned
+from .settings import TOKEN, Gitops, token
+
+TRIES = 5  # commits, where others commit to the same branch at the same time
+Wanted = Callable[[str | None], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What became of a change: the commit that has it, None where there was nothing to change, and
+    the request by which it comes to the branch that Flux follows, None for a commit to that."""
+
+    commit: str | None
+    review: Review | None = None
+
+
+class Repository:
+    """The released folder of one environment. Every method raises UserError."""
+
+    def __init__(self, gitops: Gitops, git: Host | None = None) -> None:
+        self.gitops, self.git = gitops, git or host(gitops, token())
+        assert gitops.path, "Gitops.resolved gives it"
+        self.folder, self.environment = gitops.path, gitops.path.rpartition("/")[2]
+        self._texts: dict[str, str | None] = {}
+
+    def head(self) -> str:
+        """The commit of the branch that Flux follows."""
+        found = self.git.head(self.gitops.branch)
+        if found is None:
+            where = f"{self.gitops.repository} (gitops.repository)"
+            raise UserError(f"{where} has no branch {self.gitops.branch} (gitops.branch)")
+        return found
+
+    def text(self, commit: str) -> str | None:
+        """The released kustomization at a commit."""
+        if commit not in self._texts:
+            self._texts[commit] = self.git.read(f"{self.folder}/{FILE}", commit)
+        return self._texts[commit]
+
+    def pin(self, commit: str) -> Pin | None:
+        """The version that it pins at a commit."""
+        return pinned(self.text(commit))
+
+    def last_change(self) -> str | None:
+        """The newest commit of the branch that has changed the kustomization."""
+        return next(iter(self.git.history(f"{self.folder}/{FILE}", self.gitops.branch, 1)), None)
+
+    def change(self, wanted: Wanted, title: str, text: str, branch: str | None = None) -> Changed:
+        """Bring files into the folder: by a request to merge `branch`, else by a commit.
+
+        `wanted(now)` gives their texts by name, from that of the kustomization as it is. `title` is
+        the commit's and the request's, `text` says more. Asked again, it changes nothing more.
+        """
+        for _ in range(TRIES):
+            base = self.head()
+            files = {f"{self.folder}/{name}": new for name, new in wanted(self.text(base)).items()}
+            if all(self.git.read(path, base) == new for path, new in files.items()):
+                return Changed(None)
+            change = Change(files, title)
+            if branch:
+                return self._request(change, base, branch, text)
+            try:
+                return Changed(self.git.commit(change, self.gitops.branch, base))
+            except Moved:
+                continue
+        raise UserError(
+            f"others commit to {self.gitops.branch} all the time: {TRIES} commits came too late"
+        )
+
+    def _request(self, change: Change, base: str, branch: str, text: str) -> Changed:
+        review = self.git.review(branch, self.gitops.branch)
+        there = self.git.head(branch) if review and review.state == "open" else None
+        if there and all(self.git.read(path, there) == new for path, new in change.files.items()):
+            commit = there  # asked again: whoever has approved it needs not do so again
+        else:
+            commit = self.git.commit(change, branch, base, replace=True)
+        return Changed(commit, self.git.open(branch, self.gitops.branch, change.message, text))
+
+
+def check(gitops: Gitops) -> str:
+    """A row of `make doctor`: does the repository answer, and what does it ask for?"""
+    if token() is None and gitops.provider != "git":
+        raise UserError(f"{TOKEN} is not set: it logs in to {gitops.repository}")
+    repository = Repository(gitops)
+    pin = repository.pin(repository.head())
+    return f"{gitops.repository} asks for {pin or 'no version yet: `make promote`'}"
