@@ -15,6 +15,7 @@ from support.cluster import kubectl
 from support.flux_cluster import Repository, wait_until
 from support.project import Project, environment
 
+pytestmark = pytest.mark.slow  # Flux's controllers take minutes to build where they are not
 RELEASED = "deploy/released/staging/kustomization.yaml"
 
 

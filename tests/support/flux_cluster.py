@@ -19,7 +19,7 @@ from support.cluster import kubectl
 
 FOLDER, URL = os.environ.get("FLUX_GIT", ""), os.environ.get("FLUX_GIT_URL", "")
 SYSTEM = "flux-system"
-INSTALL = "install Flux, and export FLUX_GIT and FLUX_GIT_URL: docs/how-to/change-the-template.md"
+INSTALL = "install Flux, export FLUX_GIT (its bare repositories) and FLUX_GIT_URL (where they are read)"
 
 
 def need_flux() -> None:
@@ -64,7 +64,9 @@ class Repository:
 def followed(repository: Repository, environment: str = "staging") -> Iterator[dict[str, Any]]:
     """Flux applies the repository's app as clusters/<env>/app.yaml says; its Kustomization."""
     file = repository.project / "clusters" / environment / "app.yaml"
-    [app] = [each for each in yaml.safe_load_all(file.read_text()) if each]
+    [app] = [
+        each for each in yaml.safe_load_all(file.read_text()) if each["metadata"]["name"] == "app"
+    ]
     app["metadata"]["name"] = repository.name
     app["spec"]["sourceRef"]["name"] = repository.name
     app["spec"].pop("dependsOn", None)  # the infrastructure's charts are not to be had here

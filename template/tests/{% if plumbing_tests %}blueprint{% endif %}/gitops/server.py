@@ -86,7 +86,7 @@ class Forge:
         self.calls.append(f"{handler.command} {url.path}")
         self.logins.append(handler.headers.get("Authorization") or "")
         for each in self.meanwhile[:1]:
-            if re.search(each[0], f"{handler.command} {url.path}"):
+            if re.search(each[0], f"{handler.command} {handler.path}"):
                 self.meanwhile.remove(each)
                 each[1]()
         if self.answers:

@@ -87,12 +87,14 @@ def test_a_branch_that_has_moved_is_left_alone(git, repository):
     assert repository.show(BRANCH, FILE) == "version: 2\n"
 
 
-@pytest.mark.parametrize("way", WRITES)
-def test_whoever_comes_between_look_and_write_stays(git, way, repository, forge):
+@pytest.mark.parametrize(
+    ("way", "write"), [*WRITES.items(), ("http", "GET .*service=git-receive-pack")]
+)
+def test_whoever_comes_between_look_and_write_stays(git, write, repository, forge):
     base = git.head("main")
     pushed = []
     forge.meanwhile = [
-        (WRITES[way], lambda: pushed.append(repository.push("main", {FILE: "version: 7\n"})))
+        (write, lambda: pushed.append(repository.push("main", {FILE: "version: 7\n"})))
     ]
     with pytest.raises(Moved, match=r"main is no longer at"):
         git.commit(change(2), "main", base)

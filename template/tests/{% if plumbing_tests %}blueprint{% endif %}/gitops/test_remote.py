@@ -98,12 +98,14 @@ def test_hooks_and_variables_of_another_repository_do_nothing(
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
     only_this_git.write_text(f"[core]\n\thooksPath = {hook.parent}\n")
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nothing"))
-    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
+    variables = {"GIT_DIR": "nothing", "GIT_INDEX_FILE": "index", "GIT_OBJECT_DIRECTORY": "objects"}
+    for name, value in variables.items():  # as they are in a hook
+        monkeypatch.setenv(name, str(tmp_path / value))
     new = git.commit(CHANGE, "main", git.head("main"))
-    monkeypatch.delenv("GIT_DIR")
+    for name in variables:
+        monkeypatch.delenv(name)
     assert forge.repository.head("main") == new
-    assert not (tmp_path / "index").exists()
+    assert not [name for name in variables.values() if (tmp_path / name).exists()]
 
 
 def test_a_host_that_gives_no_single_commit(git, forge, monkeypatch):

@@ -1,5 +1,7 @@
-"""`make promote`, `rollback` and `deploy` where the configuration names a repository: Git is asked.
-Elsewhere, as in config/local.yaml, they do what they do in every project."""
+"""`make promote`, `deploy`, `status`, `rollback` where the configuration names a repository.
+
+Elsewhere, as with config/local.yaml, they do what they do in every project.
+"""
 
 from typing import Annotated
 
@@ -45,6 +47,17 @@ def deploy(version: Version = None, canary: direct.ShareOption = None) -> None:
 
     promotion.deploy(loaded, version, canary)
     return None
+
+
+@app.command()
+def status() -> None:
+    """Say what the cluster serves, and whether that is the registry's champion."""
+    loaded = settings.load()
+    if loaded.gitops is None:
+        return direct.status()
+    from ..status import show
+
+    raise SystemExit(show(loaded, "`make promote`"))
 
 
 @app.command("deploy-previous")

@@ -67,7 +67,8 @@ class GitLab:
         if at is None:  # without force, an error where the branch is there by now
             body |= {"start_sha": onto, "force": replace}
         try:
-            return str(self._send("POST", "repository/commits", **body)["id"])
+            made = self._send("POST", "repository/commits", actions=actions, **body)
+            return str(made["id"])
         except Rejected as error:
             if error.status == 400 and FASTER.search(error.words):
                 raise moved(branch, onto, error.words) from None
