@@ -19,7 +19,7 @@ from support.cluster import kubectl
 
 FOLDER, URL = os.environ.get("FLUX_GIT", ""), os.environ.get("FLUX_GIT_URL", "")
 SYSTEM = "flux-system"
-INSTALL = "install Flux, export FLUX_GIT (its bare repositories) and FLUX_GIT_URL (where they are read)"
+INSTALL = "install Flux, export FLUX_GIT (bare repositories) and FLUX_GIT_URL (where they are read)"
 
 
 def need_flux() -> None:

@@ -17,13 +17,14 @@ from .pin import Pin, mounted
 from .rollout import complete, condition, deployment_of, served
 from .traffic import canary
 
-
 DEPLOY = "`make deploy`"
 
 
 def show(settings: Settings, command: str = DEPLOY) -> int:
-    """Print it; 0 when the champion answers and all of its pods are ready, else 1. `command` is what
-    brings another version there."""
+    """Print it; 0 when the champion answers and all of its pods are ready, else 1.
+
+    `command` is what brings another version there.
+    """
     platform, model = open_platform(settings), settings.registry.name
     live = platform.cluster.get(platform.path)
     if live is None:

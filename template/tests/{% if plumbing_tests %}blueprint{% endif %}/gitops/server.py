@@ -92,14 +92,14 @@ class Forge:
         if self.answers:
             self.send(handler, *self.answers.pop(0))
             return
-        kind, _, path = url.path.lstrip("/").partition("/")
-        if kind not in self.apis:
+        api, _, path = url.path.lstrip("/").partition("/")
+        if api not in self.apis:
             self.serve_git(handler, url.path, url.query, content)
             return
         try:
             body = json.loads(content) if content else {}
             with self.lock:
-                code, found = self.apis[kind].answer(
+                code, found = self.apis[api].answer(
                     handler.command, f"/{path}", dict(parse_qsl(url.query)), body, handler.headers
                 )
         except Rejection as rejection:

@@ -75,9 +75,10 @@ def test_a_branch_is_created_and_then_replaced(git, repository):
     assert repository.head("main") == base
 
 
-def test_a_branch_that_has_moved_is_left_alone(git, repository):
+@pytest.mark.parametrize("path", [FILE, "README.md"])
+def test_a_branch_that_has_moved_is_left_alone(git, repository, path):
     base = git.head("main")
-    theirs = repository.push("main", {FILE: "version: 7\n"})
+    theirs = repository.push("main", {path: "version: 7\n"})
     with pytest.raises(Moved, match=f"main is no longer at {base[:12]} .*try again"):
         git.commit(change(2), "main", base)
     git.commit(change(2), BRANCH, theirs)
@@ -189,7 +190,7 @@ def test_a_token_that_may_not_changes_nothing(connect, way, token, said, reposit
 
 
 def test_a_repository_that_is_not_there(connect, way, repository):
-    git = connect(way, TOKEN, "team/other")
+    git = connect(way, TOKEN, "team/a-certificate")  # a name is no reason
     with pytest.raises(UserError, match=r"correct gitops.repository") as caught:
         git.head("main")
     assert TOKEN not in str(caught.value)

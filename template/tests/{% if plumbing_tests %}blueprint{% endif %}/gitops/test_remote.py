@@ -7,7 +7,7 @@ import time
 
 import pytest
 from gitops.server import Forge
-from gitops.shared import TOKEN
+from gitops.shared import EXPIRED, TOKEN
 
 from blueprint.deploy.git import remote
 from blueprint.deploy.git.hosts import Change, Review
@@ -60,11 +60,19 @@ def test_another_host_gets_no_token(git, forge, tmp_path):
         assert not any(other.logins)
 
 
-def test_a_helper_of_the_persons_own_is_not_asked(git, only_this_git, tmp_path):
-    asked = tmp_path / "asked"
+def test_with_a_token_no_other_login_is_asked_for(connect, only_this_git, tmp_path, monkeypatch):
+    asked, program = tmp_path / "asked", tmp_path / "askpass"
+    program.write_text(f"#!/bin/sh\ntouch {asked}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("GIT_ASKPASS", str(program))
     only_this_git.write_text(f'[credential]\n\thelper = "!touch {asked};"\n')
-    assert git.head("main")
+    assert connect("http").head("main")
+    with pytest.raises(UserError, match=r"does not let git in .*GIT_TOKEN"):
+        connect("http", EXPIRED).head("main")
     assert not asked.exists()
+    with pytest.raises(UserError, match="does not let git in"):
+        connect("http", None).head("main")
+    assert asked.exists()
 
 
 def test_a_person_commits_as_themselves_and_a_pod_as_the_blueprint(git, forge, only_this_git):
@@ -91,8 +99,9 @@ def test_a_commit_is_signed_where_git_is_told_to(git, forge, only_this_git, tmp_
 
 
 def test_hooks_and_variables_of_another_repository_do_nothing(
-    git, forge, only_this_git, tmp_path, monkeypatch
+    connect, forge, only_this_git, tmp_path, monkeypatch
 ):
+    git = connect("file")
     hook = tmp_path / "hooks" / "pre-push"
     hook.parent.mkdir()
     hook.write_text("#!/bin/sh\nexit 1\n")
@@ -106,6 +115,15 @@ def test_hooks_and_variables_of_another_repository_do_nothing(
         monkeypatch.delenv(name)
     assert forge.repository.head("main") == new
     assert not [name for name in variables.values() if (tmp_path / name).exists()]
+
+
+def test_the_configuration_of_the_project_is_not_used(git, forge, tmp_path, monkeypatch):
+    project = tmp_path / "project"
+    subprocess.run(["git", "init", "--quiet", project], check=True)
+    with (project / ".git" / "config").open("a") as file:
+        file.write(f'[url "http://nowhere.invalid/"]\n\tinsteadOf = {forge.url}/\n')
+    monkeypatch.chdir(project)
+    assert git.head("main") == forge.repository.head("main")
 
 
 def test_a_host_that_gives_no_single_commit(git, forge, monkeypatch):

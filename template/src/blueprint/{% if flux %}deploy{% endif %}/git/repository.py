@@ -57,17 +57,18 @@ class Repository:
         """Bring files into the folder: by a request to merge `branch`, else by a commit.
 
         `wanted(now)` gives their texts by name, from that of the kustomization as it is. `title` is
-        the commit's and the request's, `text` says more. Asked again, it changes nothing more.
+        the commit's and the request's; `text`, Markdown, says more in the request, or else in the
+        commit. Asked again, it changes nothing more.
         """
         for _ in range(TRIES):
             base = self.head()
             files = {f"{self.folder}/{name}": new for name, new in wanted(self.text(base)).items()}
             if all(self.git.read(path, base) == new for path, new in files.items()):
                 return Changed(None)
-            change = Change(files, title)
             if branch:
-                return self._request(change, base, branch, text)
+                return self._request(Change(files, title), base, branch, text)
             try:
+                change = Change(files, f"{title}\n\n{text}".strip())
                 return Changed(self.git.commit(change, self.gitops.branch, base))
             except Moved:
                 continue

@@ -66,7 +66,7 @@ class Api:
             try:
                 status, headers, content = self._answer(method, path, body)
             except (OSError, http.client.HTTPException) as error:
-                if not left or isinstance(_reason(error), ssl.SSLError):
+                if not left:
                     raise self._silent(_reason(error)) from None
             else:
                 if status < 300:
