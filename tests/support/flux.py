@@ -13,7 +13,6 @@ from support.manifests import Object
 
 ENVIRONMENTS = ("staging", "production")
 OPTIONAL = ("notifications", "image-updates", "registry")  # parts that a line switches on
-TOOLKIT = "toolkit.fluxcd.io"
 # What no file has: bootstrap's, the API server's, cert-manager's and those that charts make.
 MADE = {
     ("GitRepository", "flux-system", "flux-system"),
@@ -24,7 +23,6 @@ MADE = {
     ("Service", "mlflow", "mlflow"),
     ("Service", "monitoring", "kube-prometheus-stack-grafana"),
 }
-MADE_BY_CHARTS = {"mlflow", "kube-prometheus-stack"}  # the releases that make those
 
 
 def answers() -> list[dict[str, Any]]:
@@ -79,35 +77,38 @@ def nodes(
 
 def loose_ends(objects: list[Object]) -> list[str]:
     """The references that lead to no object, to no Secret that an ExternalSecret makes."""
-    there = MADE | {_key(each["kind"], _space(each), each["metadata"]["name"]) for each in objects}
+    there = MADE | {
+        _key(each["kind"], namespace(each), each["metadata"]["name"]) for each in objects
+    }
     for each in objects:
         if each["kind"] == "ExternalSecret":
-            there.add(("Secret", _space(each), each["metadata"]["name"]))
+            there.add(("Secret", namespace(each), each["metadata"]["name"]))
         if each["kind"] == "Gateway":
             for listener in each["spec"]["listeners"]:
-                there.add(("Listener", _space(each), listener["name"]))
+                there.add(("Listener", namespace(each), listener["name"]))
     return [
-        f"{each['kind']} {each['metadata']['name']}: no {kind} {namespace}/{name}"
+        f"{each['kind']} {each['metadata']['name']}: no {kind} {space}/{name}"
         for each in objects
-        for kind, namespace, name in references(each)
-        if _key(kind, namespace, name) not in there
+        for kind, space, name in references(each)
+        if _key(kind, space, name) not in there
     ]
 
 
 CLUSTER_WIDE = {"ClusterIssuer", "ClusterSecretStore", "GatewayClass", "Namespace", "StorageClass"}
 
 
-def _key(kind: str, namespace: str, name: str) -> tuple[str, str, str]:
-    return kind, "" if kind in CLUSTER_WIDE else namespace, name
+def _key(kind: str, space: str, name: str) -> tuple[str, str, str]:
+    return kind, "" if kind in CLUSTER_WIDE else space, name
 
 
-def _space(thing: Object) -> str:
+def namespace(thing: Object) -> str:
+    """Where an object is; "" for one of the whole cluster."""
     return str(thing["metadata"].get("namespace", ""))
 
 
 def references(thing: Object) -> Iterator[tuple[str, str, str]]:
     """Kind, namespace and name of what an object needs, as far as its cluster would miss it."""
-    own, spec = _space(thing), thing.get("spec", {})
+    own, spec = namespace(thing), thing.get("spec", {})
     for path, value in nodes(spec):
         last = path[-1] if path else ""
         if not isinstance(value, dict) or value.get("optional"):
