@@ -34,6 +34,7 @@ def test_one_request_is_followed_from_the_client_to_the_log_of_predictions(
     with receiving() as receiver:
         given = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+            "MLOPS_PREDICTION_LOG__SHARE": "1",  # other tests log nothing
             "MLOPS_PREDICTION_LOG__PATH": str(folder),
             "MLOPS_PREDICTION_LOG__FLUSH_SECONDS": "0.2",
         }
