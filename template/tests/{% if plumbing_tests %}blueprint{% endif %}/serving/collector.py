@@ -4,6 +4,7 @@ import gzip
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,6 +78,12 @@ def serving(
 
 
 def line_of(server: Any, request_id: str) -> dict[str, Any]:
-    whole = server.log.rpartition("\n")[0]  # the last line may be half written
-    lines = [json.loads(line) for line in whole.splitlines()]
-    return next((line for line in lines if line.get("request_id") == request_id), {})
+    """A request's line in the server's log, which is written after the answer."""
+    end = time.monotonic() + 60
+    while True:
+        whole = server.log.rpartition("\n")[0]  # the last line may be half written
+        lines = [json.loads(line) for line in whole.splitlines()]
+        if found := [line for line in lines if line.get("request_id") == request_id]:
+            return dict(found[0])
+        assert time.monotonic() < end, f"no line of {request_id} in {server.log}"
+        time.sleep(0.02)

@@ -26,7 +26,7 @@ def test_one_request_is_followed_from_the_client_to_the_log_of_predictions(
     sent = {"X-Request-Id": "order-4711", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
 
     def there() -> bool:
-        return len(receiver.spans) == 2 and bool(files()) and bool(line_of(server, "order-4711"))
+        return len(receiver.spans) == 2 and bool(files())
 
     def files() -> list[Path]:
         return [path for path in folder.rglob("*.parquet") if "date=" in str(path)]
@@ -40,7 +40,7 @@ def test_one_request_is_followed_from_the_client_to_the_log_of_predictions(
         }
         with serving(store, started, free_port, **given) as server:
             answer = server.predict(BODY, **sent)
-            wait_for(there, "spans, rows and the line of the log")
+            wait_for(there, "spans and rows")
             line = line_of(server, "order-4711")
     assert answer.headers["X-Request-Id"] == "order-4711"
     assert line["trace_id"] == TRACE
