@@ -78,6 +78,14 @@ def test_a_failure_of_another_commit_is_not_this_ones() -> None:
     assert wait(failed, failed, kustomization(NEW, NEW), source=HEALTHY)[0].applied == NEW
 
 
+def test_an_older_commit_that_looks_the_same_is_not_the_revert() -> None:
+    """While Flux is at the commit that failed, the last one that it applied is from before."""
+    same = {OLD, "3" * 40}
+    assert not read(kustomization(OLD, NEW, "Unknown", "Progressing")).settled(same.__contains__)
+    assert read(kustomization("3" * 40, "3" * 40)).settled(same.__contains__)
+    assert not State("", "").settled(lambda _: True)
+
+
 @pytest.mark.parametrize("reason", ["BuildFailed", "ReconciliationFailed", "HealthCheckFailed"])
 def test_what_flux_gives_up_on_is_an_error_in_its_words(reason: str) -> None:
     with pytest.raises(UserError, match=f"Flux: {reason}: why it is"):

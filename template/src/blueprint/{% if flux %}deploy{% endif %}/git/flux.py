@@ -36,6 +36,11 @@ class State:
     def failed(self) -> bool:
         return self.reason not in WAITS
 
+    def settled(self, holds: Callable[[str], bool]) -> bool:
+        """Whether a commit for which `holds` is applied, and Flux is at no other: after a failure
+        and its revert, the commit that was applied last is an older one that looks the same."""
+        return bool(self.applied) and holds(self.applied) and holds(self.attempted)
+
 
 class Flux:
     """Flux on a cluster, for the model's Kustomization and the repository that it reads."""

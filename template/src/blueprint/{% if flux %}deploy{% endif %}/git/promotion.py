@@ -132,17 +132,14 @@ def bring(
     def holds(commit: str) -> bool:
         return repository.pin(commit) == pin
 
-    def applied(state: State) -> bool:
-        return holds(state.applied) if state.applied else False
-
-    def begun(state: State) -> bool:
-        return applied(state) or served.pin(served.cluster.get(served.path)) == pin
+    def begun(_: State) -> bool:
+        return served.pin(served.cluster.get(served.path)) == pin
 
     flux.hurry()
     try:
         flux.wait(holds, say, end, begun)
         live = follow(served, pin, model, say, ask)
-        flux.wait(holds, say, end, applied)
+        flux.wait(holds, say, end, lambda state: state.settled(holds))
     except UserError as error:
         text = f"{pin} is not served: {error}. {take_back(repository, flux, pin)}"
         _comment(repository, text)
