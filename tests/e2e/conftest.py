@@ -52,9 +52,9 @@ def tf_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Proj
 
 @pytest.fixture(scope="session")
 def kserve_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Served on KServe by the lean server, with all that it can do, and watched."""
+    """Served on KServe by the lean server, with all that it can do, watched, and led by Git."""
     answers = {"platform": "kubeflow", "serving_platform": "kserve", "framework": "sklearn"}
-    answers |= {"serving_extras": "both", "ci": "none"}
+    answers |= {"serving_extras": "both", "ci": "none", "gitops": "flux"}
     folder = tmp_path_factory.mktemp("e2e") / "a project on KServe"
     return made(template, folder, **answers, **plumbing.WATCHED, plumbing_tests=True)
 
