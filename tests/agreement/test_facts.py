@@ -82,9 +82,7 @@ def test_the_targets_of_the_design_exist(project: Path) -> None:
     given = answers(project)
     by_answer = {
         "batch": given["batch_scoring"],
-        "monitor": given["observability"],
         "columns": given["task"] != "image-classification",
-        "drift": given["drift_monitoring"],
         **dict.fromkeys(cluster, given["platform"] == "kubeflow"),
     }
     assert set(every.split()) <= targets(project)

@@ -21,7 +21,7 @@ from ..settings import Settings
 from . import code, facts, preflight, processes, unchanged
 from .display import Display
 
-LATER = ["blueprint.export", "blueprint.evaluation.evaluate"]  # what `warm_up` imports
+LATER = ["export", "evaluation.evaluate"]  # what `warm_up` imports
 RUNNERS = ("subprocess", "docker")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -30,11 +30,9 @@ class RunError(UserError):
     """A run that could not be started, or a step of it that failed."""
 
 
-def run(
-    settings: Settings, *, cache: bool = True, runner: str = "subprocess", entry: str = "training"
-) -> dict[str, str]:
-    """Run a pipeline, show its progress, and return how each step ended; nothing where nothing has
-    changed since the last training.
+def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -> dict[str, str]:
+    """Run the training pipeline, show its progress, and return how each step ended; nothing where
+    nothing has changed since the last run.
 
     `runner` is one of RUNNERS. Raises `RunError` when a step fails.
     """
@@ -47,20 +45,23 @@ def run(
             image = images.current_pipeline_image()
             start = containers.starter(image)
         key = unchanged.key(settings, image)
-        if cache and entry == "training" and (text := unchanged.since(settings, key)):
+        if cache and (text := unchanged.since(settings, key)):
             print(text)
             return {}
         preflight.check(settings, here=not image)
         if not image:
             warm_up()
-        results, repeatable = _run(settings, cache, image, start, entry)
-        if repeatable and entry == "training":
+        try:
+            results, repeatable = _run(settings, cache, image, start)
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+        if repeatable:
             unchanged.remember(settings, key)
         return results
 
 
 def _run(
-    settings: Settings, cache: bool, image: str, start: processes.Start, entry: str
+    settings: Settings, cache: bool, image: str, start: processes.Start
 ) -> tuple[dict[str, str], bool]:
     """How each step ended, and whether another run with nothing new would change nothing."""
     display = None
@@ -71,8 +72,8 @@ def _run(
         from . import graph
 
         log = RUNS / f"{datetime.now():%Y-%m-%d-%H-%M-%S}.log"
-        configured = graph.configure(settings, image or _code, entry)
-        arguments = graph.arguments(settings, facts.of_run(settings, cache=cache), entry)
+        configured = graph.configure(settings, image or _code)
+        arguments = graph.arguments(settings, facts.of_run(settings, cache=cache))
         local.init(
             local.SubprocessRunner(use_venv=False),
             pipeline_root=str(RUNS),
@@ -94,7 +95,7 @@ def _run(
         if display:
             display.close()
         print(_stopped(display), file=sys.stderr)
-        raise SystemExit(130) from None
+        raise
     finally:
         if display:
             display.close()
@@ -109,9 +110,11 @@ def warm_up() -> subprocess.Popen[bytes] | None:
     if any(RUNS.glob("*.log")):
         return None
     print("the first run imports every library for the first time: up to a minute", flush=True)
-    argv = [sys.executable, "-c", f"import {', '.join([f'{pipelines.package()}.train', *LATER])}"]
+    later = [f"{pipelines.package()}.train", *(f"blueprint.{each}" for each in LATER)]
+    imports = "; ".join(f"import {module}" for module in later)
+    command = [sys.executable, "-c", imports]
     return subprocess.Popen(
-        argv, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
 
 

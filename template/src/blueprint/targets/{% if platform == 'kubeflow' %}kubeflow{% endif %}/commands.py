@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from ...options import Check, Entry, Overrides
+from ...options import Check, Overrides
 
 app = typer.Typer()
+Entry = Annotated[str, typer.Option("--pipeline", help="such as batch-prediction")]
 
 
 @app.command("compile")

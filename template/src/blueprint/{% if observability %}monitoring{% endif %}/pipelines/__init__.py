@@ -1,1 +1,0 @@
-"""What pipelines tell Prometheus: docs/metrics.md."""

@@ -1,1 +1,0 @@
-"""`make monitor`: Prometheus, Alertmanager and Grafana beside the server."""

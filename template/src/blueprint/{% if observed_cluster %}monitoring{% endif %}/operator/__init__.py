@@ -1,1 +1,0 @@
-"""The model's rules and dashboards as objects of a cluster, for the Prometheus operator."""

@@ -1,1 +1,0 @@
-"""What the server tells Prometheus beyond requests and time: docs/metrics.md."""

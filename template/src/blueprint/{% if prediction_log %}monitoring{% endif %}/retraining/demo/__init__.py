@@ -1,1 +1,0 @@
-"""`make demo-drift`: drift comes, is found, is answered by a training, and goes."""
