@@ -342,7 +342,14 @@ def test_a_folder_that_cannot_be_written_is_said(trained: Project) -> None:
         kept.rename(state)
 
 
-@pytest.mark.parametrize("step", ["train_model", "register_model", "deploy_model"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param("train_model", marks=pytest.mark.slow),
+        pytest.param("register_model", marks=pytest.mark.slow),
+        "deploy_model",
+    ],
+)
 def test_a_killed_run_loses_nothing(step: str, trained: Project, tmp_path: Path) -> None:
     """Whenever it dies, the champion stays whole and the next run works."""
     before = champion(trained)

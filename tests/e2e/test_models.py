@@ -40,7 +40,10 @@ def answers(project: Project, instances: list[object]) -> list[object]:
     return predictions
 
 
-@pytest.mark.parametrize("name", ["torch_project", "table_project", "number_project"])
+@pytest.mark.parametrize(
+    "name",
+    ["torch_project", pytest.param("table_project", marks=pytest.mark.slow), "number_project"],
+)
 def test_it_checks_itself(name: str, request: pytest.FixtureRequest) -> None:
     project: Project = request.getfixturevalue(name)
     project.make("lint")
@@ -146,8 +149,8 @@ def test_no_slug_can_hide_an_installed_module(
     assert not installed - names.known(), "write them down: nox -s names"
 
 
-# One of each framework whose encoding is its own; `nox -s e2e` runs them all.
-QUICK = (("tensorflow", "tabular-classification"), ("pytorch", "tabular-regression"))
+# The default framework's; `nox -s e2e` runs them all.
+QUICK = (("tensorflow", "tabular-classification"),)
 OTHERS = [
     pytest.param(*pair, marks=() if pair in QUICK else pytest.mark.slow)
     for row in questions.combinations("task", "framework")

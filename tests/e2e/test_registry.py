@@ -139,6 +139,7 @@ def test_a_damaged_version_is_not_served_until_it_is_promoted_again(
         assert serves(server, str(served))
 
 
+@pytest.mark.slow
 def test_another_model_and_another_registry_are_never_taken_for_the_first(
     project: Project, versions: Versions, tmp_path: Path
 ) -> None:

@@ -225,7 +225,7 @@ def test_a_class_with_fit_and_predict(tables: Project) -> None:
     assert "✓ accuracy not worse than version 1's" in done
 
 
-@pytest.mark.parametrize("library", ["lightgbm", "catboost"])
+@pytest.mark.parametrize("library", ["lightgbm", pytest.param("catboost", marks=pytest.mark.slow)])
 def test_boosted_trees_of_other_libraries_become_onnx(tables: Project, library: str) -> None:
     page = (tables.path / "docs" / "your-own-model.md").read_text()
     [command] = re.findall(rf"uv add --group training {library}[\w ]*", page)
