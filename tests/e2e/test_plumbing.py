@@ -15,7 +15,14 @@ EVERYWHERE = (*OTHERS, "plumbed_project", "torch_project", "table_project", "num
 
 def test_all_of_them_pass_in_the_default_project(plumbed_project: Project) -> None:
     plumbed_project.make("lint")
-    plumbed_project.make("test", "ARGS=-q tests/blueprint", timeout=1800)
+    runs = [f"--ignore={plumbing.FOLDER / file}" for file in sorted(plumbing.RUNS)]
+    plumbed_project.make("test", f"ARGS=-q tests/blueprint {' '.join(runs)}", timeout=1800)
+
+
+@pytest.mark.slow
+def test_so_do_those_that_run_a_pipeline(plumbed_project: Project) -> None:
+    runs = [str(plumbing.FOLDER / file) for file in sorted(plumbing.RUNS)]
+    plumbed_project.make("test", f"ARGS=-q {' '.join(runs)}", timeout=1800)
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -8,6 +8,12 @@ from support.project import Project, environment
 FOLDER = Path("tests") / "blueprint"
 # What the framework and the task decide, and so is run again where these differ.
 AGAIN = ("test_training.py", "test_export.py", "test_gate_holds.py")
+# Half of the time of the default project's: whole runs, of which tests/e2e has others.
+RUNS = {
+    "pipelines/test_training.py",
+    "targets/test_own_step.py",
+    "targets/test_unchanged.py",
+}
 LIST = """
 import sys
 sys.path[:0] = [sys.argv[1] + "/tests/blueprint", sys.argv[1] + "/src"]
