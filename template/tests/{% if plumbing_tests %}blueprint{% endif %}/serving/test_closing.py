@@ -20,6 +20,7 @@ def test_who_keeps_a_connection_is_told(
 ) -> None:
     request.addfinalizer(lambda: MARK.unlink(missing_ok=True))
     store.deploy("1")
+    MARK.touch()  # of a container that was restarted, in the pod's /tmp
     with running(store.path) as server:
         address = server.http.base_url
         client = http.client.HTTPConnection(address.host, address.port, timeout=20)

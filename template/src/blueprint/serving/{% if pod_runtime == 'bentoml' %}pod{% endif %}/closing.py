@@ -6,6 +6,7 @@ from pathlib import Path
 from starlette.types import Message, Send
 
 MARK = Path(tempfile.gettempdir()) / "ending"  # the preStop hook makes it, seconds before SIGTERM
+MARK.unlink(missing_ok=True)  # of a container that the kubelet has restarted: /tmp outlives it
 
 
 def closing(send: Send) -> Send:
