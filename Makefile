@@ -4,7 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 KEEP ?=
 SESSIONS := demo tests static render combinations agreement cookiecutter update ci e2e images cluster last-release lint docs
-SESSIONS += bench mutation tutorial screenshots release names
+SESSIONS += bench monitoring mutation tutorial screenshots release names
 
 .DEFAULT_GOAL := help
 .PHONY: help test clean $(SESSIONS)

@@ -117,6 +117,12 @@ def manifests(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def monitoring(session: nox.Session) -> None:
+    """Alert rules, dashboards and five faults, on a real Prometheus and Alertmanager (minutes)."""
+    pytest(session, "tests/monitoring")
+
+
+@nox.session(python=PYTHON)
 def demo(session: nox.Session) -> None:
     """Scaffold a project, train it, serve it, ask it: with times; `-- --keep build` leaves it."""
     install(session, "demo")

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import load
 import serving
@@ -263,6 +264,19 @@ def latency(bench: Bench) -> list[Row]:
     return [row("latency", p99 * 1000, "ms", "its own p50", p50 * 1000, at_most=2)]
 
 
+def observed(bench: Bench) -> list[Row]:
+    """What the metrics of `observability` add to a request: CPU time, without a socket."""
+    say("set up a project with observability")
+    project = Project(bench.folder / "observed")
+    copy(bench.template, project.path, *CLUSTER[:4], "-d", "observability=true")
+    project.make("setup")
+    python = str(project.path / ".venv" / "bin" / "python")
+    found = json.loads(check([python, str(HERE / "observed.py"), PACKAGE], project.path))
+    more = found["with"] - found["without"]
+    reference = "a request that nobody is told of"
+    return [row("observed", more, "µs", reference, found["without"], value_at_most=5)]
+
+
 def soak(bench: Bench) -> list[Row]:
     """A minute at half of the full load while another version is deployed every 5 s."""
     home = bench.stores / "image" / "digits"
@@ -334,6 +348,34 @@ def batch(bench: Bench) -> list[Row]:
     return [
         row("batch", ours, "rows/s", "a loop with pandas", pandas, at_least=1),
         row("batch-flat", large, "GB", "0.5 M rows instead of 5 M", small, value_at_most=1),
+    ]
+
+
+def drift(bench: Bench) -> list[Row]:
+    """Windows without drift that are reported, those with a planted shift, and one of 1 M rows:
+    its CPU time, which is what it takes where nothing else runs."""
+    say("set up a project with drift_monitoring")
+    project = Project(bench.folder / "drift")
+    answers = ("task=tabular-classification", "framework=sklearn", "drift_monitoring=true")
+    copy(bench.template, project.path, *(each for answer in answers for each in ("-d", answer)))
+    project.make("setup", ".venv/monitoring")
+    script = [str(project.path / ".venv/bin/python"), str(HERE / "drift.py")]
+
+    def work(what: str, repeats: int) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(check([*script, what, str(repeats)], project.path))
+        say(f"{what}: {found}")
+        return found
+
+    work("same", 1)
+    alarms, shifts = work("alarms", 200), work("shifts", 200)
+    false = max(each["drifted"] / each["windows"] for each in alarms.values())
+    seen = min(each["drifted"] / each["windows"] for each in shifts.values())
+    large = work("window", 1)
+    return [
+        row("drift-alarms", 100 * false, "%", "a planted shift", 100 * seen, value_at_most=5),
+        row("drift-shifts", 100 * seen, "%", "all of them", 100, at_least=0.95),
+        row("drift-window", large["cpu"], "s of CPU", "the bar", 20, value_at_most=20),
+        row("drift-memory", large["peak"], "GB", "the bar", 2, value_at_most=2),
     ]
 
 
@@ -416,9 +458,11 @@ ROWS: list[Callable[[Bench], list[Row]]] = [
     orchestration,
     throughput,
     latency,
+    observed,
     soak,
     scale,
     batch,
+    drift,
     fetch_start,
     fetch_size,
     deploy,

@@ -24,6 +24,8 @@ ANSWERS: list[dict[str, Any]] = [
         "data_source": "sql",
         "platform": "kubeflow",
         "serving_platform": "kubernetes",
+        "observability": True,
+        "drift_monitoring": True,
         "batch_scoring": True,
         "serving_extras": "both",
     },

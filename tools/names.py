@@ -17,7 +17,7 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
-from support import questions, rendering
+from support import plumbing, questions, rendering
 from support.project import environment
 
 FILE = questions.FOLDER / "names.yml"
@@ -107,7 +107,8 @@ def main() -> None:
         names = set()
         for number, row in enumerate(questions.covering(1, deciding, questions.allowed)):
             task = next(r for r in questions.combinations("task", *row) if row.items() <= r.items())
-            project = rendering.render(template, folder / str(number), **task, plumbing_tests=True)
+            answers = {**task, **plumbing.WATCHED, "plumbing_tests": True}
+            project = rendering.render(template, folder / str(number), **answers)
             sync = ["uv", "sync", "--quiet", "--all-groups", "--no-install-project"]
             subprocess.run(sync, cwd=project, check=True, env=environment())
             names |= locked(project) | installed(project) | own(project)

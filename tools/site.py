@@ -1,7 +1,7 @@
 """A hook of MkDocs: the pages of a generated project are part of the site.
 
-`template/docs/` becomes the folder `project/` of the site, rendered with the default answers, and a
-link to `template/docs/PAGE.md`, which leads to the source in a clone, leads to it.
+`template/docs/` becomes the folder `project/` of the site, rendered with the default answers and
+what watches the model, and a link to `template/docs/PAGE.md`, which leads to the source in a clone, leads to it.
 """
 
 import re
@@ -17,7 +17,8 @@ from support.questions import ROOT, default_answers
 SOURCES = ROOT / "template" / "docs"
 FOLDER = "project"
 SECTION = "In a project"
-NAME = re.compile(r"[a-z-]+\.md")
+ANSWERS = {"observability": True, "drift_monitoring": True}
+CONDITION = re.compile(r"{%[^}]*%}")
 LINK = re.compile(
     r"\]\(<?(?:\.\./)+template/docs/(?:{%[^}]*%})?(?P<page>[a-z-]+\.md)[^)>#]*(?P<id>#[\w-]+)?>?\)"
 )
@@ -27,13 +28,11 @@ def pages() -> dict[str, str]:
     """The text of each page by its name; those that an answer brings are here, too."""
     environment = Environment(undefined=StrictUndefined, loader=FileSystemLoader(ROOT))
     found = {}
-    for path in sorted(SOURCES.iterdir()):
-        name = NAME.search(path.name)
-        assert name, path
+    for path in sorted(SOURCES.rglob("*.md*")):
         text = path.read_text()
         if path.suffix == ".jinja":
-            text = environment.from_string(text).render(default_answers())
-        found[name[0]] = text
+            text = environment.from_string(text).render(default_answers(**ANSWERS))
+        found[CONDITION.sub("", path.relative_to(SOURCES).as_posix()).removesuffix(".jinja")] = text
     return found
 
 
@@ -45,7 +44,9 @@ def relink(text: str, page: Path) -> str:
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     assert config.nav is not None
-    listed = [f"{FOLDER}/{name}" for name in sorted(pages())]
+    names = sorted(f"{FOLDER}/{name}" for name in pages())
+    alerts = [name for name in names if "/runbooks/" in name]
+    listed = [*(name for name in names if name not in alerts), {"Alerts": alerts}]
     at = [index for index, entry in enumerate(config.nav) if "Reference" in entry]
     config.nav.insert(at[0], {SECTION: listed})
     return config

@@ -82,7 +82,9 @@ def test_the_targets_of_the_design_exist(project: Path) -> None:
     given = answers(project)
     by_answer = {
         "batch": given["batch_scoring"],
+        "monitor": given["observability"],
         "columns": given["task"] != "image-classification",
+        "drift": given["drift_monitoring"],
         **dict.fromkeys(cluster, given["platform"] == "kubeflow"),
     }
     assert set(every.split()) <= targets(project)
@@ -171,7 +173,7 @@ def test_the_port_is_said_once_and_alike(project: Path) -> None:
         for path in files(project / "src")
         if path.suffix == ".py"
     )
-    assert set(re.findall(r"\bport: \S.*= (\d+)$", code, re.MULTILINE)) <= {port, "5000"}
+    assert set(re.findall(r"\bport: \S.*= (\d+)$", code, re.MULTILINE)) <= {port, "5000", "9101"}
 
 
 def test_the_dependency_groups_that_are_named_exist(project: Path) -> None:

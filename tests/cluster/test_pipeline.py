@@ -127,18 +127,6 @@ def room(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         yield given
 
 
-def allow(site: Site, namespace: str) -> None:
-    """Apply deploy/rbac as the platform's owner does, for the pipeline's account there."""
-    account = site.project.path / "deploy" / "rbac" / "staging" / "account.yaml"
-    before = account.read_text()
-    text = before.replace("team-vision", namespace).replace("default-editor", "pipeline-runner")
-    try:
-        account.write_text(re.sub(r"policy: \S+", f"policy: {namespace}", text))
-        kubectl("apply", "-k", str(account.parent))
-    finally:
-        account.write_text(before)
-
-
 def may(who: str, namespace: str, verb: str, thing: str) -> bool:
     return kubectl("auth", "can-i", verb, thing, who, "-n", namespace, check=False) == "yes"
 
@@ -257,7 +245,7 @@ def test_the_pipeline_deploys_an_accepted_model_and_no_other(
     who = f"--as=system:serviceaccount:{namespace}:{pods.ACCOUNT}"
 
     assert not may(who, namespace, "patch", f"deployments/{NAME}")
-    allow(site, namespace)
+    pods.allow(site.project, namespace)
     try:
         assert may(who, namespace, "patch", f"deployments/{NAME}")
         for verb, thing in (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import questions, rendering
+from support import plumbing, questions, rendering
 from support.project import Project, environment
 from support.projects import made
 
@@ -38,7 +38,9 @@ def other_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """The choices that the default project does not take."""
     folder = tmp_path_factory.mktemp("e2e") / "another project"
     answers = {"framework": "sklearn", "data_source": "fashion-mnist", "ci": "none"}
-    return made(template, folder, **answers, plumbing_tests=True)
+    project = made(template, folder, **answers, **plumbing.WATCHED, plumbing_tests=True)
+    project.make(".venv/monitoring", timeout=900)  # without it no test of drift is collected
+    return project
 
 
 @pytest.fixture(scope="session")
@@ -50,10 +52,11 @@ def tf_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Proj
 
 @pytest.fixture(scope="session")
 def kserve_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Served on KServe by the lean server."""
+    """Served on KServe by the lean server, with all that it can do, and watched."""
     answers = {"platform": "kubeflow", "serving_platform": "kserve", "framework": "sklearn"}
+    answers |= {"serving_extras": "both", "ci": "none"}
     folder = tmp_path_factory.mktemp("e2e") / "a project on KServe"
-    return made(template, folder, **answers, ci="none", plumbing_tests=True)
+    return made(template, folder, **answers, **plumbing.WATCHED, plumbing_tests=True)
 
 
 @pytest.fixture(scope="session")

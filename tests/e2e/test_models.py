@@ -40,9 +40,12 @@ def answers(project: Project, instances: list[object]) -> list[object]:
     return predictions
 
 
+OTHER_SETS = ("torch_project", "table_project")
+
+
 @pytest.mark.parametrize(
     "name",
-    ["torch_project", pytest.param("table_project", marks=pytest.mark.slow), "number_project"],
+    [*(pytest.param(each, marks=pytest.mark.slow) for each in OTHER_SETS), "number_project"],
 )
 def test_it_checks_itself(name: str, request: pytest.FixtureRequest) -> None:
     project: Project = request.getfixturevalue(name)
@@ -50,15 +53,24 @@ def test_it_checks_itself(name: str, request: pytest.FixtureRequest) -> None:
     project.make("test", "ARGS=--ignore=tests/blueprint")
 
 
-@pytest.mark.parametrize("name", ["torch_project", "table_project", "number_project"])
-def test_the_plumbing_holds_with_its_answers(
+@pytest.mark.parametrize("name", [*OTHER_SETS, "number_project"])
+def test_the_plumbing_that_only_its_answers_bring_holds(
     name: str, renderings: Renderings, request: pytest.FixtureRequest
 ) -> None:
-    """The tests that the default project has not, and those that its answers decide."""
+    """The tests that the default project has not."""
     project: Project = request.getfixturevalue(name)
     known = plumbing.collected(project, renderings(plumbing_tests=True))
-    files = (plumbing.collected(project) - known) | plumbing.decided_by_answers(project)
-    project.make("test", f"ARGS=-q {' '.join(sorted(files))}", timeout=1800)
+    if files := plumbing.collected(project) - known - plumbing.decided_by_answers(project):
+        project.make("test", f"ARGS=-q {' '.join(sorted(files))}", timeout=1800)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*OTHER_SETS, "number_project"])
+def test_what_its_answers_decide_holds(name: str, request: pytest.FixtureRequest) -> None:
+    """Whole runs: what follows here shows one of each framework in every session."""
+    project: Project = request.getfixturevalue(name)
+    files = sorted(plumbing.decided_by_answers(project))
+    project.make("test", f"ARGS=-q {' '.join(files)}", timeout=1800)
 
 
 def test_pictures_in_folders_are_learned_by_pytorch(torch_project: Project) -> None:

@@ -9,7 +9,11 @@ from support.project import Project
 from support.rendering import Renderings
 
 OTHERS = ("tf_project", "other_project", "kserve_project")
-ON_A_CLUSTER = {"platform": "kubeflow", "serving_platform": "kubernetes"}
+ON_A_CLUSTER = {
+    "platform": "kubeflow",
+    "serving_platform": "kubernetes",
+    "serving_extras": "both",
+}
 EVERYWHERE = (*OTHERS, "plumbed_project", "torch_project", "table_project", "number_project")
 
 
@@ -31,8 +35,9 @@ def test_those_of_other_answers_pass_there(
 ) -> None:
     project: Project = request.getfixturevalue(name)
     known = plumbing.collected(project, renderings(plumbing_tests=True))
-    if name == "kserve_project":  # the rest passes in the number project: test_models.py
-        known |= plumbing.collected(project, renderings(**ON_A_CLUSTER, plumbing_tests=True))
+    if name == "kserve_project":  # the rest passes in the number project (test_models.py), and in
+        for answers in (ON_A_CLUSTER, plumbing.WATCHED):  # the other one, which is watched, too
+            known |= plumbing.collected(project, renderings(**answers, plumbing_tests=True))
     if files := plumbing.collected(project) - known:
         project.make("test", f"ARGS=-q {' '.join(sorted(files))}", timeout=900)
 

@@ -116,6 +116,15 @@ def other(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield built
 
 
+@pytest.fixture(scope="session")
+def watched(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    """scikit-learn, a table, the lean server, and everything that watches."""
+    folder = tmp_path_factory.mktemp("images") / "a watched project"
+    answers = {"framework": "sklearn", "task": "tabular-classification", "project_slug": "watched"}
+    with build(template, folder, **answers, observability=True, drift_monitoring=True) as built:
+        yield built
+
+
 @contextlib.contextmanager
 def serving(image: str, store: Path, status: int = 200) -> Iterator[Container]:
     """The server in its image, with the models in `store`, once /readyz answers `status`."""

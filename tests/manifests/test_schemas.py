@@ -1,7 +1,6 @@
 """Manifests by the schemas of Kubernetes' last four releases and of the custom resources."""
 
 import json
-import os
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,12 +11,11 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from support import manifests
-from support.manifests import Object
+from support.manifests import Object, custom_faults
 from support.rendering import Renderings
 
 RELEASES = ("1.34", "1.35", "1.36", "1.37")
 GROUPS = ("serving.kserve.io", "gateway.networking.k8s.io")  # of custom resources
-SCHEMAS = "CRD_SCHEMAS"  # a folder of GROUP/KIND_VERSION.json, such as datreeio/CRDs-catalog's
 KUSTOMIZE_ONLY = "config.kubernetes.io/local-config"
 # Azure's pods have a label too.
 ROWS = [row for row in manifests.answers() if row["cloud"] == "azure" or "serving_extras" in row]
@@ -93,33 +91,7 @@ def test_the_schemas_are_strict(objects: list[Object]) -> None:
     assert builtin_faults({**account, "automountServiceAccountToken": "no"}, RELEASES[-1])
 
 
-def closed(schema: Any) -> Any:
-    """A CRD's schema by which a field that it does not know is a mistake."""
-    if isinstance(schema, list):
-        return [closed(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    found = {key: closed(value) for key, value in schema.items()}
-    open_ended = found.get("x-kubernetes-preserve-unknown-fields")
-    if "properties" in found and isinstance(found["properties"], dict) and not open_ended:
-        found.setdefault("additionalProperties", False)
-    if found.pop("x-kubernetes-int-or-string", None):
-        found = {"type": ["integer", "string"]}
-    return found
-
-
-def custom_faults(thing: Object) -> list[str]:
-    group, _, version = thing["apiVersion"].rpartition("/")
-    file = Path(os.environ[SCHEMAS], group, f"{thing['kind'].lower()}_{version}.json")
-    schema = closed(json.loads(file.read_text()))
-    schema["properties"]["metadata"] = {"type": "object"}
-    errors = Draft202012Validator(schema).iter_errors(thing)
-    return [f"{thing['kind']} {error.json_path}: {error.message[:200]}" for error in errors]
-
-
 def test_custom_resources_are_of_their_schemas(objects: list[Object]) -> None:
-    if not os.environ.get(SCHEMAS):
-        pytest.skip(f"{SCHEMAS} names no folder: clone https://github.com/datreeio/CRDs-catalog")
     custom = [each for each in objects if each["apiVersion"].split("/")[0] in GROUPS]
     assert custom
     assert not [fault for each in custom for fault in custom_faults(each)]

@@ -18,6 +18,21 @@ from support.rendering import Renderings, files, tracked_files
 TABLE = {"task": "tabular-classification", "framework": "sklearn"}
 FEATURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "bulk scoring": ({"batch_scoring": True}, {}, r"make batch|score_rows|batch_prediction"),
+    "observability": (
+        {"observability": True},
+        {},
+        r"make monitor|(?i:alertmanager|grafana|burn.rate)|runbooks/",
+    ),
+    "drift monitoring": (
+        {"drift_monitoring": True},
+        {},
+        r"make drift|(?i:evidently)|monitoring\.drift",
+    ),
+    "the loop": (
+        {"drift_monitoring": True},
+        {},
+        r"make demo-drift|monitor_model|record_retraining|(?i:retraining\.)",
+    ),
     "kubeflow": (
         {"platform": "kubeflow"},
         {},

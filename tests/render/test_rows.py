@@ -105,6 +105,8 @@ def test_nothing_of_the_template_is_left(
         if row == matrix.HARD_TEXT and name in HOLDS_TEXTS:
             continue  # braces that were answered
         for leftover in ("{%", "%}", "{{", "[[ ", "_copier_", ".jinja"):
+            if leftover == "{{" and name.startswith("monitoring/"):
+                continue  # what Prometheus and Grafana fill in; none of these files is Jinja
             if leftover in ("{{", "%}") and name.endswith((".py", *GOLDEN)):
                 continue  # an f-string writes a brace as two, a share as {x:.1%}; KFP {{$.inputs}}
             assert leftover not in own, f"{name}: {leftover}"

@@ -1,5 +1,6 @@
 """The Kubernetes manifests of a rendered project, as kustomize builds them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,10 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from support import questions
 
 Object = dict[str, Any]
+SCHEMAS = "CRD_SCHEMAS"  # a folder of GROUP/KIND_VERSION.json, such as datreeio/CRDs-catalog's
 INSTALL = "https://kubernetes.io/docs/tasks/tools/ has kubectl"
 
 
@@ -108,3 +111,30 @@ def containers(pod: Object) -> list[Object]:
     """All containers of a pod's spec; KServe's `model` is one, merged into its runtime's."""
     spec = pod["spec"]
     return [*spec.get("initContainers", []), *spec.get("containers", [])]
+
+
+def closed(schema: Any) -> Any:
+    """A CRD's schema by which a field that it does not know is a mistake."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: closed(value) for key, value in schema.items()}
+    open_ended = found.get("x-kubernetes-preserve-unknown-fields")
+    if "properties" in found and isinstance(found["properties"], dict) and not open_ended:
+        found.setdefault("additionalProperties", False)
+    if found.pop("x-kubernetes-int-or-string", None):
+        found = {"type": ["integer", "string"]}
+    return found
+
+
+def custom_faults(thing: Object) -> list[str]:
+    """What of a custom resource is not of its schema; skip where there are no schemas."""
+    if not os.environ.get(SCHEMAS):
+        pytest.skip(f"{SCHEMAS} names no folder: clone https://github.com/datreeio/CRDs-catalog")
+    group, _, version = thing["apiVersion"].rpartition("/")
+    file = Path(os.environ[SCHEMAS], group, f"{thing['kind'].lower()}_{version}.json")
+    schema = closed(json.loads(file.read_text()))
+    schema["properties"]["metadata"] = {"type": "object"}
+    errors = Draft202012Validator(schema).iter_errors(thing)
+    return [f"{thing['kind']} {error.json_path}: {error.message[:200]}" for error in errors]

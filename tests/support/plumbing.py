@@ -6,6 +6,7 @@ from pathlib import Path
 from support.project import Project, environment
 
 FOLDER = Path("tests") / "blueprint"
+WATCHED = {"observability": True, "drift_monitoring": True}
 # What the framework and the task decide, and so is run again where these differ.
 AGAIN = ("test_training.py", "test_export.py", "test_gate_holds.py")
 # Half of the time of the default project's: whole runs, of which tests/e2e has others.

@@ -31,10 +31,10 @@ SETS: list[tuple[str, dict[str, Any]]] = [
     ("0.3.0", {"serving_runtime": "tf-serving"}),
     ("0.4.0", {"framework": "sklearn", "ci": "gitlab"}),
     ("0.6.0", {"framework": "sklearn", "platform": "kubeflow", "serving_platform": "kubernetes"}),
+    ("0.7.0", {"framework": "sklearn", "observability": True, "drift_monitoring": True}),
 ]
 # For the default run: each set of answers, most kinds of edit, the first release and the last.
 QUICK = {
-    ("0.1.0", 0, "leave_it"),
     ("0.1.0", 1, "everything"),
     ("0.1.0", 2, "rename_package"),
     ("0.2.0", 3, "everything"),
@@ -43,7 +43,8 @@ QUICK = {
     ("0.4.0", 6, "edit_steps"),
     ("0.4.1", 0, "everything"),
     ("0.5.0", 6, "everything"),
-    (releases.load()[-1].version, 7, "everything"),
+    ("0.6.0", 7, "everything"),
+    (releases.load()[-1].version, 8, "everything"),
 }
 CASES = [
     pytest.param(

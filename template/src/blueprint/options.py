@@ -12,6 +12,7 @@ Overrides = Annotated[
 Engine = Annotated[list[str] | None, typer.Argument(help="for the container engine")]
 Version = Annotated[str | None, typer.Option(help="its number; `make models` lists them")]
 Port = Annotated[int | None, typer.Option(help="in place of serving.port")]
+Entry = Annotated[str, typer.Option("--pipeline", help="its name in pyproject.toml")]
 Force = Annotated[bool, typer.Option("--force", help="do it all the same")]
 Reason = Annotated[str, typer.Option(help="kept in the registry, with the version")]
 

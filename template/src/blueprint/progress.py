@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from . import rooms
 from .errors import UserError
 from .logins import hide
 
@@ -33,4 +34,7 @@ def step(name: str) -> Iterator[Callable[[str], None]]:
         text = hide(" ".join(str(error).split()))
         print(line(name, FAILED, f"{kind}{text}"), flush=True)
         raise
+    finally:
+        for room in rooms("after_step"):
+            room.tell(name, time.perf_counter() - begin)
     print(line(name, FINISHED, f"in {time.perf_counter() - begin:.1f} s"), flush=True)

@@ -24,12 +24,9 @@ Dtype = Literal[
 ]
 # fmt: on
 
-
-def _as_bound(value: Any) -> Any:
-    return value if isinstance(value, int | float) else str(value)
-
-
-Bound = Annotated[float | str, BeforeValidator(_as_bound)]
+Bound = Annotated[
+    float | str, BeforeValidator(lambda it: it if isinstance(it, int | float) else str(it))
+]
 
 
 class Split(Section):

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ConfigDict, ValidationError, validate_call
 
+from .. import rooms
 from ..data.dataset import Dataset
 from ..errors import UserError
 from .export import export_model
@@ -39,19 +40,17 @@ def train_and_export(
             "its learning curves, which may be {}"
         )
     model, curves = result
-    package = train_model.__module__.partition(".")[0]
+    package, schema = train_model.__module__.partition(".")[0], data.schema
     reason = export_model(model, held_out, Path(directory), package)
     training = Training(
         parameters=dict(sorted(parameters.items())),  # KFP hands them over in any order
         curves={name: [float(value) for value in values] for name, values in curves.items()},
-        data={
-            "source": data.schema.source,
-            "hash": data.schema.content_hash,
-            "rows": str(data.schema.rows),
-        },
+        data={"source": schema.source, "hash": schema.content_hash, "rows": str(schema.rows)},
         python=platform.python_version(),
         fallback_reason=reason,
         framework=library(model),
     )
     training.write(directory)
+    for room in rooms("reference_rows"):
+        room.write(Path(directory), data, held_out)
     return training

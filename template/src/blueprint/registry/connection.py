@@ -59,6 +59,9 @@ def errors(action: str, uri: str) -> Iterator[None]:
 
 def open_client(uri: str, *, patient: bool) -> MlflowClient:
     """A client that has opened its database, or will ask its server; `uri` may hold a login."""
+    # What a server makes MLflow print, into a command's own table.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for direction in ("UPLOAD", "DOWNLOAD"):
         # Files go through the tracking server: the address of its store, which it would hand out
         # otherwise, is often one that only the server reaches.

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from .. import rooms
 from ..errors import UserError
 from ..evaluation.report import summarize
 from ..gate import number
@@ -35,6 +36,8 @@ def show(settings: Settings) -> None:
     console.print(table)
     if any("dirty" in version.tags.get("git.commit", "") for version in versions):
         console.print("+ there were changes that no commit has")
+    for room in rooms("listed"):
+        room.show(console, registry, versions)
     if warning := difference(settings):
         console.print(f"! {warning}", markup=False)
 
@@ -47,11 +50,10 @@ def _table(versions: list[Version], metrics: list[str], console: Console) -> Tab
         table.add_column(column, justify="right" if right else "left", no_wrap=True)
     for version in versions:
         commit, _, dirty = version.tags.get("git.commit", "–").partition("-")
-        color = "green" if version.accepted else "red"
         table.add_row(
             version.number,
             *(number(version.metrics[m]) if m in version.metrics else "–" for m in metrics),
-            f"[{color}]{version.tags.get('verdict', '–')}[/]",
+            f"[{'green' if version.accepted else 'red'}]{version.tags.get('verdict', '–')}[/]",
             version.tags.get("data.train_hash", "–")[:7],
             commit[:7] + ("+" if dirty else ""),
             ", ".join(version.aliases),

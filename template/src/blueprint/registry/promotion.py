@@ -13,10 +13,6 @@ from .client import Registry, Version, connect
 from .store import StoreError, check_registered, deploy
 
 
-class PromotionError(UserError):
-    """A version that cannot become the champion, with the reason."""
-
-
 def promote(settings: Settings, number: str, *, force: bool = False, reason: str = "") -> str:
     """Make version `number` the champion and put it in service; return what was done, in words.
 
@@ -28,12 +24,12 @@ def promote(settings: Settings, number: str, *, force: bool = False, reason: str
     forced = not version.accepted
     if forced and not force:
         why = version.tags.get("verdict.reason", "it has no verdict")
-        raise PromotionError(
+        raise UserError(
             f"version {number} was rejected ({why}): "
             f'`make promote VERSION={number} FORCE=1 REASON="…"` promotes it all the same'
         )
     if forced and not reason:
-        raise PromotionError('FORCE=1 needs REASON="…": the registry keeps it with the version')
+        raise UserError('FORCE=1 needs REASON="…": the registry keeps it with the version')
     tags = promotion_tags(_user(), reason or "by hand", forced=forced)
     if version.champion:
         return f"version {number} is the champion already{_serve(settings, registry, version)}"
@@ -51,9 +47,9 @@ def rollback(settings: Settings, *, reason: str = "") -> str:
     registry = connect(settings.registry)
     champion = registry.champion()
     if champion is None:
-        raise PromotionError(f"{registry.name} has no champion, so nothing to go back from")
+        raise UserError(f"{registry.name} has no champion, so nothing to go back from")
     if not champion.before:
-        raise PromotionError(
+        raise UserError(
             f"there was no champion before version {champion.number}; "
             "`make promote VERSION=…` promotes any version"
         )
@@ -83,7 +79,7 @@ def _serve(
     """Put a version into the store, where there is one; return what was done, in words.
 
     `change` makes it the champion before, as arguments of `Registry.promote`. A version whose files
-    are not those that were registered, or do not load, changes nothing: it is a PromotionError.
+    are not those that were registered, or do not load, changes nothing: it is a UserError.
     """
     with registry.model(version) as directory:
         try:
@@ -93,7 +89,7 @@ def _serve(
                 saved_model.check(directory)
         except (ModelError, StoreError) as error:
             text = f"version {version.number} cannot be served, so nothing was changed: {error}"
-            raise PromotionError(text) from error
+            raise UserError(text) from error
         if change:
             registry.promote(version.number, **change)
         if settings.serving.store is None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..data import Dataset, as_instance
+from ..evaluation.evidence import measure_size
 from ..evaluation.report import Card, write_card
 from ..export.record import Training
 from ..model import Model
@@ -92,7 +93,6 @@ def _write_card(
     """Add the cards and the SBOM to the files of the version's run, and describe it in short."""
     model = Model(model_path)
     request, answer = _example(model, test)
-    size = sum(file.stat().st_size for file in model_path.rglob("*") if file.is_file())
     with tempfile.TemporaryDirectory() as written:
         registry.files(version.run_id, Path(written), [".html"])  # the report gets its version
         card = Card(
@@ -101,7 +101,7 @@ def _write_card(
             verdict=verdict,
             signature=model.signature,
             training=Training.read(model_path),
-            megabytes=size / 1e6,
+            megabytes=measure_size(model_path),
             request=request,
             answer=answer,
             lock=lock,

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UserError
-from ..options import Check, Engine, Overrides
+from ..options import Check, Engine, Entry, Overrides
 
 app = typer.Typer()
 
@@ -15,15 +15,15 @@ def run(
     overrides: Overrides = None,
     cache: Annotated[bool, typer.Option(help="reuse results that would not change")] = True,
     runner: Annotated[str, typer.Option(help="subprocess, or docker: in the image")] = "subprocess",
+    pipeline: Entry = "training",
 ) -> None:
-    """Run the training pipeline on this machine; a rejected model is a result, not a failure."""
+    """Run a pipeline on this machine; a rejected model is a result, not a failure."""
     from .. import settings
     from . import local
 
-    loaded = settings.load(overrides=overrides or ())
     if runner not in local.RUNNERS:
         raise UserError(f"--runner {runner}: expected {' or '.join(local.RUNNERS)}")
-    local.run(loaded, cache=cache, runner=runner)
+    local.run(settings.load(overrides=overrides or ()), cache=cache, runner=runner, entry=pipeline)
 
 
 @app.command()

@@ -14,13 +14,14 @@ from docker.types import Mount
 
 from ..errors import UserError
 from ..settings import ENV_PREFIX
+from . import images
 from .processes import QUIET, Start
 
 FAULTS = (docker.errors.DockerException, requests.RequestException)  # what its client raises
 
 
 def starter(image: str) -> Start:
-    """A function that runs a step's command in a container of the image.
+    """A function that runs a step's command in a container of the image, or of the step's own.
 
     It runs as this user, with the project's folder where it is, this machine's network and its
     `MLOPS_…`: relative paths and addresses in the configuration hold. Raises a UserError unless an
@@ -33,6 +34,7 @@ def starter(image: str) -> Start:
         raise UserError(f"the engine has no {image}: `make images` builds it") from None
     except docker.errors.DockerException as error:
         raise UserError(f"no engine answers ({error}): start it, or set DOCKER_HOST") from None
+    built = images.recorded()
     here = str(Path.cwd())
     given = {key: value for key, value in os.environ.items() if key.startswith(ENV_PREFIX)}
 
@@ -44,8 +46,9 @@ def starter(image: str) -> Start:
             raise UserError(f"the container engine failed: {reason}") from None
 
     def _run(command: list[str], variables: dict[str, str] | None) -> int:
+        kind = images.own(" ".join(command), built)
         container = client.containers.create(
-            image,
+            built[kind].reference if kind else image,
             command,
             user=f"{os.getuid()}:{os.getgid()}",
             mounts=[Mount(here, here, type="bind")],

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from .. import pipelines
+from .. import pipelines, rooms
 from ..settings import Settings, SettingsError
 
 FACTS = ("revision", "lock", "snapshot")  # parameters that each run gives by itself: facts.py
@@ -66,6 +66,8 @@ def configure(
             settings.pipeline.apply(task, name)
             if not task._task_spec.enable_caching:
                 uncached.add(name)
+        for room in rooms("tasks"):
+            room.apply(settings, name_of(settings, entry), Pipeline.get_default_pipeline().tasks)
         return outputs
 
     graph = dsl.pipeline(
@@ -74,7 +76,7 @@ def configure(
         pipeline_config=dsl.PipelineConfig(**settings.pipeline.limits()),
     )(configured)
     spec = graph.pipeline_spec
-    for executor in _executors(spec).values():
+    for executor in spec.deployment_spec["executors"].values():
         if "container" in executor:
             source = executor["container"]["command"][-1]
             executor["container"]["image"] = image if isinstance(image, str) else image(source)
@@ -161,10 +163,6 @@ def _unknown(key: str, name: str, known: set[str], noun: str) -> str:
     return f"{key} in config/: no pipeline has such a {noun}; {hint}"
 
 
-def _executors(spec: Any) -> Any:
-    return spec.deployment_spec["executors"]
-
-
 def _functions(spec: Any, dag: Any, tasks: list[str]) -> Iterator[str]:
     """The functions of a graph's components, those of nested graphs too, each after what it needs,
     and else in the order of pipeline.py."""
@@ -179,6 +177,6 @@ def _functions(spec: Any, dag: Any, tasks: list[str]) -> Iterator[str]:
         if component.WhichOneof("implementation") == "dag":
             yield from _functions(spec, component.dag, tasks)
             continue
-        executor = _executors(spec)[component.executor_label]
+        executor = spec.deployment_spec["executors"][component.executor_label]
         args = [*executor["container"]["args"]] if "container" in executor else []
         yield args[args.index(FUNCTION) + 1] if FUNCTION in args else name.replace("-", "_")

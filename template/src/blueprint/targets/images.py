@@ -11,16 +11,17 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from .. import rooms
 from ..errors import UserError
 from ..settings import Settings
 from .facts import fingerprint
 
 FILE = Path("build/images.json")
-KINDS = ("pipeline", "serving", "fetch")
+KINDS = ("pipeline", "serving", "fetch", "monitoring")
 DOCKERFILE = "docker/{}.Dockerfile"  # of a kind, where the project has it
 ENGINES = ("docker", "podman")
 CONTENT = ("config", "docker", "pyproject.toml", "src", "uv.lock")  # what images are made of
@@ -101,6 +102,12 @@ def recorded() -> dict[str, Image]:
         return {}
     except (ValueError, TypeError) as error:
         raise UserError(f"{FILE} is damaged ({error}): `make images` writes it again") from None
+
+
+def own(text: str, there: Collection[str]) -> str | None:
+    """The kind of image, of those, that a step has for itself, by the step's source or command."""
+    kinds = [pair for room in rooms("settings") for pair in getattr(room, "IMAGES", {}).items()]
+    return next((kind for step, kind in kinds if kind in there and f"def {step}(" in text), None)
 
 
 def current_pipeline_image() -> str:

@@ -21,20 +21,18 @@ from ..settings import Settings
 from . import code, facts, preflight, processes, unchanged
 from .display import Display
 
-LATER = ["export", "evaluation.evaluate"]  # what `warm_up` imports
+LATER = ["blueprint.export", "blueprint.evaluation.evaluate"]  # what `warm_up` imports
 RUNNERS = ("subprocess", "docker")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class RunError(UserError):
-    """A run that could not be started, or a step of it that failed."""
+def run(
+    settings: Settings, *, cache: bool = True, runner: str = "subprocess", entry: str = "training"
+) -> dict[str, str]:
+    """Run a pipeline, show its progress, and return how each step ended; nothing where nothing has
+    changed since the last training.
 
-
-def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -> dict[str, str]:
-    """Run the training pipeline, show its progress, and return how each step ended; nothing where
-    nothing has changed since the last run.
-
-    `runner` is one of RUNNERS. Raises `RunError` when a step fails.
+    `runner` is one of RUNNERS. Raises `UserError` when a step fails.
     """
     with _exclusive():
         image = ""
@@ -45,23 +43,20 @@ def run(settings: Settings, *, cache: bool = True, runner: str = "subprocess") -
             image = images.current_pipeline_image()
             start = containers.starter(image)
         key = unchanged.key(settings, image)
-        if cache and (text := unchanged.since(settings, key)):
+        if cache and entry == "training" and (text := unchanged.since(settings, key)):
             print(text)
             return {}
         preflight.check(settings, here=not image)
         if not image:
             warm_up()
-        try:
-            results, repeatable = _run(settings, cache, image, start)
-        except KeyboardInterrupt:
-            raise SystemExit(130) from None
-        if repeatable:
+        results, repeatable = _run(settings, cache, image, start, entry)
+        if repeatable and entry == "training":
             unchanged.remember(settings, key)
         return results
 
 
 def _run(
-    settings: Settings, cache: bool, image: str, start: processes.Start
+    settings: Settings, cache: bool, image: str, start: processes.Start, entry: str
 ) -> tuple[dict[str, str], bool]:
     """How each step ended, and whether another run with nothing new would change nothing."""
     display = None
@@ -72,8 +67,8 @@ def _run(
         from . import graph
 
         log = RUNS / f"{datetime.now():%Y-%m-%d-%H-%M-%S}.log"
-        configured = graph.configure(settings, image or _code)
-        arguments = graph.arguments(settings, facts.of_run(settings, cache=cache))
+        configured = graph.configure(settings, image or _code, entry)
+        arguments = graph.arguments(settings, facts.of_run(settings, cache=cache), entry)
         local.init(
             local.SubprocessRunner(use_venv=False),
             pipeline_root=str(RUNS),
@@ -90,12 +85,12 @@ def _run(
         return display.results, configured.repeatable
     except RuntimeError as error:
         text = (display and display.error) or ANSI.sub("", str(error))
-        raise RunError(f"{text} (full log: {log})") from None
+        raise UserError(f"{text} (full log: {log})") from None
     except KeyboardInterrupt:
         if display:
             display.close()
         print(_stopped(display), file=sys.stderr)
-        raise
+        raise SystemExit(130) from None
     finally:
         if display:
             display.close()
@@ -110,11 +105,9 @@ def warm_up() -> subprocess.Popen[bytes] | None:
     if any(RUNS.glob("*.log")):
         return None
     print("the first run imports every library for the first time: up to a minute", flush=True)
-    later = [f"{pipelines.package()}.train", *(f"blueprint.{each}" for each in LATER)]
-    imports = "; ".join(f"import {module}" for module in later)
-    command = [sys.executable, "-c", imports]
+    argv = [sys.executable, "-c", f"import {', '.join([f'{pipelines.package()}.train', *LATER])}"]
     return subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        argv, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
 
 
@@ -153,10 +146,10 @@ def _exclusive() -> Iterator[None]:
         RUNS.mkdir(parents=True, exist_ok=True)
         file = (STATE / "run.lock").open("w")
     except OSError as error:
-        raise RunError(f"cannot write to {error.filename}: {error.strerror}") from None
+        raise UserError(f"cannot write to {error.filename}: {error.strerror}") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunError("another `make run` is at work in this folder: wait for it") from None
+            raise UserError("another `make run` is at work in this folder: wait for it") from None
         yield

@@ -33,10 +33,6 @@ PART_BYTES = 64_000_000  # of pictures in a part, at most
 Report = Callable[[int, int], None]
 
 
-class BatchError(UserError):
-    """Scores that would fall on others, or that a model could not give."""
-
-
 @dataclass(frozen=True)
 class Summary:
     """What a run of `score` did: `scored` of the `rows` in this run, in `seconds`."""
@@ -71,9 +67,9 @@ class Output:
         suffix = Path(path).suffix
         self.single = suffix in (".csv", ".parquet") and not path.endswith("/")
         if suffix and not (self.single or path.endswith("/") or Path(path).is_dir()):
-            raise BatchError(f"OUTPUT={path}: expected a .parquet or .csv file, or a folder/")
+            raise UserError(f"OUTPUT={path}: expected a .parquet or .csv file, or a folder/")
         if self.single and Path(path).is_dir():
-            raise BatchError(f"OUTPUT={path} is a folder: `{path}/` writes parts into it")
+            raise UserError(f"OUTPUT={path} is a folder: `{path}/` writes parts into it")
         self.path = path
         self.suffix = suffix if self.single else ".parquet"
         self.parts = Folder(f"{path}.parts" if self.single else path)
@@ -154,10 +150,10 @@ class Scorer:
             outputs = self.model.predict(self.rows.arrays(batch.filter(good)))
         except ModelError as error:
             place = f"rows {before + 1:,} to {before + len(batch):,}"
-            raise BatchError(f"files {self.rows.path}: {place}: {error}") from None
+            raise UserError(f"files {self.rows.path}: {place}: {error}") from None
         if len(wrong := np.argwhere(~np.isfinite(outputs))):
             row = before + int(good.arg_true()[int(wrong[0][0])]) + 1
-            raise BatchError(f"files {self.rows.path}: row {row:,}: the model predicts no number")
+            raise UserError(f"files {self.rows.path}: row {row:,}: the model predicts no number")
         scored = pl.DataFrame(predictions(self.rows.signature, outputs))
         if good.all():
             return scored
@@ -183,9 +179,9 @@ def score(
     """
     for name, url in (("INPUT", source), ("OUTPUT", output)):
         if without_login(url) != url:
-            raise BatchError(f"{name}: a login is in it; leave it out: {OTHER_LOGINS}")
+            raise UserError(f"{name}: a login is in it; leave it out: {OTHER_LOGINS}")
     if overlap(source, output):
-        raise BatchError(f"OUTPUT={output} lies in INPUT={source}: scores would become rows")
+        raise UserError(f"OUTPUT={output} lies in INPUT={source}: scores would become rows")
     rows = Rows.open(
         source,
         model.signature,
@@ -194,7 +190,7 @@ def score(
     )
     target, plan = Output(output), _plan(source, rows, version, settings)
     if target.suffix == ".csv" and (nested := [n for n, k in rows.schema.items() if k.is_nested()]):
-        raise BatchError(f"column {nested[0]!r} is an array, which CSV cannot hold: write .parquet")
+        raise UserError(f"column {nested[0]!r} is an array, which CSV cannot hold: write .parquet")
     with target.parts.alone():
         return _run(target, plan, rows, model, settings, force=force, report=report, say=say)
 
@@ -230,9 +226,9 @@ def _run(
         state |= {"parts": number + 1, "rows": begun + len(part), "unscored": dict(counted)}
         _write(target.parts, STATE, state)
     if state["rows"] != total or fingerprint(source) != plan["files"]:
-        raise BatchError(f"INPUT={source} changed while it was read: FORCE=1 scores it anew")
+        raise UserError(f"INPUT={source} changed while it was read: FORCE=1 scores it anew")
     if target.count_parts() != state["parts"]:
-        raise BatchError(
+        raise UserError(
             f"{target.path}: parts are gone, or others write there: FORCE=1 starts anew"
         )
     if target.single:
@@ -275,7 +271,7 @@ def _begin(target: Output, plan: dict[str, Any], *, force: bool) -> dict[str, An
         target.drop_parts(begun["parts"])
         return begun
     if begun and begun["parts"] and not force:
-        raise BatchError(
+        raise UserError(
             f"{target.path} is half done, {_difference(begun['plan'], plan)}: finish that, or "
             "FORCE=1 starts anew"
         )
@@ -287,10 +283,10 @@ def _begin(target: Output, plan: dict[str, Any], *, force: bool) -> dict[str, An
                 target.parts.delete([STATE] if state else [])
             return record
         if not target.single and not complete:
-            raise BatchError(f"OUTPUT={target.path} holds other files: choose an empty folder")
+            raise UserError(f"OUTPUT={target.path} holds other files: choose an empty folder")
         if not force:
             other = _difference(record["plan"], plan) if record else "and no record says of what"
-            raise BatchError(f"{target.path} is there already, {other}: FORCE=1 replaces it")
+            raise UserError(f"{target.path} is there already, {other}: FORCE=1 replaces it")
     fresh = {"plan": plan, "parts": 0, "rows": 0, "unscored": {}, "started": _now()}
     _write(target.parts, STATE, fresh)
     target.drop_parts(0)
@@ -317,7 +313,7 @@ def _count(rows: Rows) -> int:
     try:
         return int(rows.frame.select(number).collect(engine="streaming").item())
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise BatchError(rows.explain(error)) from None
+        raise UserError(rows.explain(error)) from None
 
 
 def _parts(rows: Rows, size: int, first: int) -> Iterator[tuple[int, pl.DataFrame]]:
@@ -331,7 +327,7 @@ def _parts(rows: Rows, size: int, first: int) -> Iterator[tuple[int, pl.DataFram
                 yield number, waiting.head(size)
                 number, waiting = number + 1, waiting.slice(size)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise BatchError(rows.explain(error)) from None
+        raise UserError(rows.explain(error)) from None
     if len(waiting) or number == 0:
         yield number, waiting
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from ..errors import UserError
 from ..model import Model, ModelError
 from ..registry import store
 from ..settings import Settings
 from .progress import Ticker
-from .scoring import BatchError, Summary, score
+from .scoring import Summary, score
 from .settings import scoring
 
 
@@ -24,7 +25,7 @@ def run(
         try:
             model = Model(directory)
         except ModelError as error:
-            raise BatchError(f"version {number} cannot be loaded: {error}") from None
+            raise UserError(f"version {number} cannot be loaded: {error}") from None
         with _progress() as report:
             summary = score(
                 source, output, model, number, scoring(settings), force=force, report=report
@@ -44,13 +45,13 @@ def _model(settings: Settings, version: str | None) -> Iterator[tuple[Path, str]
         registry = connect(settings.registry)
         found = registry.version(version) if version else registry.champion()
         if found is None:
-            raise BatchError(f"{registry.name} has no champion: VERSION=3 takes a version")
+            raise UserError(f"{registry.name} has no champion: VERSION=3 takes a version")
         with registry.model(found) as directory:
             yield directory, found.number
         return
     deployed = store.current(folder, settings.registry.name)
     if deployed is None:
-        raise BatchError("no model is in service: `make run` makes one, VERSION=3 takes another")
+        raise UserError("no model is in service: `make run` makes one, VERSION=3 takes another")
     deployed.verify()
     yield deployed.folder, deployed.version
 

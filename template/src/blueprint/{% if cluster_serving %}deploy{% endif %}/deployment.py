@@ -19,10 +19,6 @@ from .steps import clear
 from .traffic import canary
 
 
-class DeployError(UserError):
-    """A version that was not deployed: why, and what serves instead."""
-
-
 def configured(settings: Settings) -> Deploy:
     """The section, or a UserError where this configuration has none."""
     if settings.deploy is None:
@@ -58,12 +54,12 @@ def deploy(settings: Settings, number: str | None = None) -> None:
             kubectl.apply(built, deploy)
         live = follow(served, pin, settings.registry.name, say)
     except KeyboardInterrupt:
-        raise DeployError(
+        raise UserError(
             f"the rollout of {pin} goes on: `make status ENV={selected()}` says how it is"
         ) from None
     except UserError as error:
         after = take_back(served, before) if changes else "Nothing was changed"
-        raise DeployError(f"{pin} is not deployed: {error}. {after}") from None
+        raise UserError(f"{pin} is not deployed: {error}. {after}") from None
     clear(canary(served), say)
     say(result(served, live, pin, time.perf_counter() - start))
 

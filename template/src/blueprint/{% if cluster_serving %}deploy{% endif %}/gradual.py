@@ -9,7 +9,7 @@ from ..registry.client import connect
 from ..settings import Settings
 from . import kubectl, manifests
 from .connection import Object
-from .deployment import DeployError, open_platform, result, say, take_back
+from .deployment import open_platform, result, say, take_back
 from .pin import resolve
 from .rollout import follow
 from .steps import clear, plan, release
@@ -39,11 +39,11 @@ def deploy(settings: Settings, number: str | None, first: int) -> None:
             kubectl.apply(yaml.safe_dump_all(changed), section)
             follow(served, pin, model, say)
         except UserError as error:
-            raise DeployError(f"{error}. {take_back(served, before)}") from None
+            raise UserError(f"{error}. {take_back(served, before)}") from None
 
     try:
         release(beside, pin, model, objects, shares, promote, say)
     except KeyboardInterrupt:
-        raise DeployError(f"interrupted: {served.pin(before)} has all requests again") from None
+        raise UserError(f"interrupted: {served.pin(before)} has all requests again") from None
     live = served.cluster.get(served.path) or {}
     say(result(served, live, pin, time.perf_counter() - start))

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from .. import rooms
 from ..errors import UserError
 from ..settings import Settings
 from ..targets import images
@@ -38,7 +39,7 @@ def build(settings: Settings, served: Platform, pin: Pin) -> str:
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [str(Path("../" * len(folder.parts)) / overlay)],
+        "resources": [str(Path("../" * len(folder.parts)) / overlay), *_beside(settings, served)],
         "namespace": deploy.namespace,
         "images": [*_images(settings), *_model(objects, overlay, pin)],
         "patches": [
@@ -52,6 +53,15 @@ def build(settings: Settings, served: Platform, pin: Pin) -> str:
     )
     (folder / "kustomization.yaml").write_text(text)
     return kubectl.build(folder)
+
+
+def _beside(settings: Settings, served: Platform) -> list[str]:
+    """A file of what other folders have applied with the server, where they have anything."""
+    found = [each for room in rooms("beside") for each in room.objects(settings, served.name)]
+    if found:
+        path = BUILD / selected() / "beside.yaml"
+        path.write_text(yaml.safe_dump_all(found, sort_keys=False))
+    return ["beside.yaml"] if found else []
 
 
 def _images(settings: Settings) -> list[dict[str, str]]:

@@ -20,16 +20,12 @@ Ask = Callable[[Cluster, str, str], tuple[int, str]]
 Say = Callable[[str], None]
 
 
-class RolloutError(UserError):
-    """A version that does not answer, and why."""
-
-
 def follow(platform: Platform, pin: Pin, model: str, say: Say, ask: Ask = Cluster.ask) -> Object:
     """Wait until every pod serves the version and it answers through its Service; return the object
     as it is then.
 
     `say` is given what each pod does, as it changes; `ask` is how a Service is asked. Raises
-    RolloutError, within `deploy.timeout_seconds`.
+    UserError, within `deploy.timeout_seconds`.
     """
     end = time.monotonic() + platform.cluster.deploy.timeout_seconds
     watched, answers, answer = _Watched(platform, say), 0, ""
@@ -42,7 +38,7 @@ def follow(platform: Platform, pin: Pin, model: str, say: Say, ask: Ask = Cluste
         if time.monotonic() > end:
             seconds = f"{platform.cluster.deploy.timeout_seconds:.0f} s"
             why = f"the pods are ready, but the Service answers {answer}" if answer else ""
-            raise RolloutError(f"{why or watched.why()} (after {seconds}: deploy.timeout_seconds)")
+            raise UserError(f"{why or watched.why()} (after {seconds}: deploy.timeout_seconds)")
         if not answers:
             time.sleep(EVERY)
     return watched.live
@@ -78,11 +74,11 @@ class _Watched:
         self.rejection, self.since = "", 0.0
 
     def done(self) -> bool:
-        """Look once: are all pods new and ready? Raises RolloutError where none will ever be."""
+        """Look once: are all pods new and ready? Raises UserError where none will ever be."""
         cluster = self.platform.cluster
         found = cluster.get(self.platform.path)
         if found is None:
-            raise RolloutError(f"{self.platform.kind} {self.platform.name} was deleted meanwhile")
+            raise UserError(f"{self.platform.kind} {self.platform.name} was deleted meanwhile")
         self.live = found
         deployment = deployment_of(self.platform, found)
         self._rejected(
@@ -100,10 +96,10 @@ class _Watched:
                 self.shown[pod.name] = pod.state
                 self.say(f"pod {pod.name} {pod.state}")
             if pod.hopeless:
-                raise RolloutError(pod.trouble)
+                raise UserError(pod.trouble)
         late = condition(deployment, "Progressing").get("reason") == "ProgressDeadlineExceeded"
         if late and _seen(deployment):
-            raise RolloutError(f"{self.why()} (progressDeadlineSeconds are over)")
+            raise UserError(f"{self.why()} (progressDeadlineSeconds are over)")
         return complete(deployment)
 
     def why(self) -> str:
@@ -129,7 +125,7 @@ class _Watched:
             if text:
                 self.say(text)
         if text and time.monotonic() - self.since > PATIENCE:
-            raise RolloutError(text)
+            raise UserError(text)
 
 
 def complete(deployment: Object | None) -> bool:

@@ -22,10 +22,6 @@ HEAD = " share     got requests   5xx   4xx  p99 (in service)      verdict"
 Say = Callable[[str], None]
 
 
-class CanaryError(UserError):
-    """A canary that was taken back, and why."""
-
-
 class Canary(Protocol):
     """The second version beside the one in service, as a platform has it."""
 
@@ -89,7 +85,7 @@ def release(
 
     `promote` applies manifests and returns when the version in service is the new one, or raises
     and has restored it. Whatever goes wrong, the version in service has all requests again and the
-    canary is gone; then this raises CanaryError, or KeyboardInterrupt as it came.
+    canary is gone; then this raises UserError, or KeyboardInterrupt as it came.
     """
     canary.check(objects)
     read = reader(canary.cluster)
@@ -109,7 +105,7 @@ def release(
             if isinstance(error, UserError):
                 at = f" at {share} % of the requests" if share else ""
                 text = f"version {pin.version} was taken back{at}: {error}"
-                raise CanaryError(text) from error
+                raise UserError(text) from error
             raise
         clear(canary, say, read)
 
@@ -128,7 +124,7 @@ def clear(canary: Canary, say: Say, read: Read | None = None) -> None:
 def _step(canary: Canary, read: Read, share: int, reference: Sample, say: Say) -> Sample:
     """One share, until the gate has said its word; returns what the next step compares with.
 
-    Raises CanaryError with the gate's reasons.
+    Raises UserError with the gate's reasons.
     """
     limits, deploy = canary.cluster.deploy.canary, canary.cluster.deploy
     stable, beside = canary.deployments
@@ -159,7 +155,7 @@ def _step(canary: Canary, read: Read, share: int, reference: Sample, say: Say) -
         verdict = Verdict(STOP, (few,))
     say(_row(share, now.total, before.total, reference, verdict))
     if verdict.word == STOP:
-        raise CanaryError("; ".join(verdict.reasons))
+        raise UserError("; ".join(verdict.reasons))
     return reference
 
 
@@ -191,7 +187,7 @@ def _take_back(canary: Canary, read: Read, say: Say, error: BaseException) -> No
         clear(canary, say, read)
     except UserError as problem:
         text = f"{error}; and the canary could not be taken away: {problem}: `make rollback`"
-        raise CanaryError(text) from error
+        raise UserError(text) from error
 
 
 def _wait_until_quiet(canary: Canary, read: Read) -> None:

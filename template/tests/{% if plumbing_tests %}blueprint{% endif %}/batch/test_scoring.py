@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from blueprint.batch.scoring import BatchError, score
+from blueprint.batch.scoring import score
 from blueprint.batch.settings import Batch
 from blueprint.data import DataError
 from blueprint.data.storage import Folder
@@ -212,7 +212,7 @@ def test_what_has_changed_is_not_mixed(rows, tmp_path, model, model_writer, monk
             raise KeyboardInterrupt
 
     def refused(message, *, source="new.csv", model=model, version="1", settings=SETTINGS):
-        with pytest.raises(BatchError, match=message) as error:
+        with pytest.raises(UserError, match=message) as error:
             score(source, "scores.csv", model, version, settings)
         assert "\n" not in str(error.value)
         assert "FORCE=1" in str(error.value)
@@ -278,7 +278,7 @@ def test_a_part_that_is_gone_is_noticed(rows, model):
         if done > 1_000:
             Path("scores/part-000001.parquet").unlink(missing_ok=True)
 
-    with pytest.raises(BatchError, match="parts are gone"):
+    with pytest.raises(UserError, match="parts are gone"):
         score("new.csv", "scores/", model, "1", SETTINGS, report=lose)
 
 
@@ -292,7 +292,7 @@ def test_pictures_are_scored_and_their_faults_named(digits, tmp_path, picture_mo
     assert_frame_equal(scores.select(pictures.columns), pictures)
     means = pictures["image"].to_numpy().reshape(len(pictures), -1).mean(axis=1)
     np.testing.assert_allclose(scores["prediction"], means, rtol=1e-5)
-    with pytest.raises(BatchError, match="column 'image' is an array, which CSV cannot hold"):
+    with pytest.raises(UserError, match="column 'image' is an array, which CSV cannot hold"):
         score("new.parquet", "scores.csv", picture_model, "1", Batch())
     values = pictures["image"].to_list()
     values[7] = [[None, *line[1:]] for line in values[7]]
@@ -314,7 +314,7 @@ def test_a_folder_of_other_files_is_left_alone(rows, model):
     Path("mine").mkdir()
     Path("mine/part-000000.parquet").write_text("precious")
 
-    with pytest.raises(BatchError, match="holds other files: choose an empty folder"):
+    with pytest.raises(UserError, match="holds other files: choose an empty folder"):
         score("new.csv", "mine", model, "1", SETTINGS, force=True)
 
     assert [file.name for file in Path("mine").iterdir()] == ["part-000000.parquet"]
@@ -376,7 +376,7 @@ def test_a_model_that_predicts_no_number_stops(rows, model, monkeypatch):
 
     monkeypatch.setattr(model, "predict", predict)
 
-    with pytest.raises(BatchError, match=r"files new.csv: row 8: the model predicts no number"):
+    with pytest.raises(UserError, match=r"files new.csv: row 8: the model predicts no number"):
         score("new.csv", "scores.csv", model, "1", SETTINGS)
 
 
@@ -429,5 +429,5 @@ def test_a_bucket_on_both_sides(source, output, bucket, rows, model):
 
     rows.head(900).write_csv(f"{bucket}/new.csv")
     rows.head(900).write_parquet(f"{bucket}/many/0000.parquet")
-    with pytest.raises(BatchError, match="is there already, of files that have changed"):
+    with pytest.raises(UserError, match="is there already, of files that have changed"):
         score(f"{bucket}/{source}", f"{bucket}/{output}", model, "1", SETTINGS)

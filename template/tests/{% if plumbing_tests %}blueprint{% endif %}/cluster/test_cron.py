@@ -4,7 +4,8 @@ from datetime import datetime
 
 import pytest
 
-from blueprint.targets.kubeflow.cron import Cron, CronError
+from blueprint.errors import UserError
+from blueprint.targets.kubeflow.cron import Cron
 
 NOW = datetime(2026, 3, 1, 12, 30)  # a Sunday
 
@@ -50,5 +51,5 @@ def test_five_fields_become_six_and_times(text, kubeflow, times):
     ],
 )
 def test_what_is_no_cron_is_named(text, message):
-    with pytest.raises(CronError, match=message):
+    with pytest.raises(UserError, match=message):
         Cron.parse(text)

@@ -8,9 +8,9 @@ import kfp_server_api as api
 import pytest
 from cluster.fake import details, never, step
 
+from blueprint.errors import UserError
 from blueprint.targets.kubeflow import following, submission
 from blueprint.targets.kubeflow.client import ClusterError
-from blueprint.targets.local import RunError
 
 LOG = """\
 I0101 00:00:00.000000 1 launcher_v2.go:90] input ComponentSpec
@@ -85,7 +85,7 @@ def test_a_log_that_grows_is_shown_once(fake, submit, capsys):
 def test_a_failed_step_is_the_error(fake, submit, capsys):
     failed = step("train-model", "FAILED", "FAILED", at=1, error="OOMKilled\n(exit code 137)")
     message = r"train_model: OOMKilled \(exit code 137\) \(log: .*runs/details"
-    with pytest.raises(RunError, match=message):
+    with pytest.raises(UserError, match=message):
         submit(
             details(CACHED, step("train-model", "RUNNING", at=1)),
             details(CACHED, failed, never("evaluate-model"), state="FAILED"),
@@ -99,7 +99,7 @@ def test_a_step_that_got_no_pod_is_the_error(submit):
     driver, node, _ = step("train-model", "FAILED", at=1)
     driver.state, node.error = "FAILED", api.GoogleRpcStatus(message="no such parameter")
 
-    with pytest.raises(RunError, match="train-model: no such parameter"):
+    with pytest.raises(UserError, match="train-model: no such parameter"):
         submit(details(CACHED, [driver, node], never("evaluate-model"), state="FAILED"))
 
 
@@ -108,7 +108,7 @@ def test_what_the_step_said_of_its_failure_is_the_error(fake, submit):
         "[train_model] started\n[train_model] failed: ValueError: no such column\n"
     )
     failed = step("train-model", "FAILED", "FAILED", at=1, error="exit code 1")
-    with pytest.raises(RunError, match="train_model: ValueError: no such column"):
+    with pytest.raises(UserError, match="train_model: ValueError: no such column"):
         submit(details(CACHED, failed, state="FAILED"))
 
 
@@ -128,7 +128,7 @@ def test_an_attempt_that_fails_is_no_failure_of_the_step(fake, submit, capsys):
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELED"])
 def test_a_run_that_ends_before_any_step(submit, state):
-    with pytest.raises(RunError, match=f"the run is {state}"):
+    with pytest.raises(UserError, match=f"the run is {state}"):
         submit(details(state=state))
 
 

@@ -132,7 +132,7 @@ def test_a_good_version_goes_all_the_way(world):
 def test_a_bad_one_is_taken_back(world, wrong, reason):
     here = world()
     here.answers["canary"] = wrong
-    with pytest.raises(steps.CanaryError, match=f"taken back at 10 %.*{reason}"):
+    with pytest.raises(UserError, match=f"taken back at 10 %.*{reason}"):
         release(here)
     assert here.done == ["begin", 10, 0, "end"]  # its share first
 
@@ -141,7 +141,7 @@ def test_one_that_turns_bad_at_the_end_is_compared_with_what_was_before(world):
     """All requests are the canary's then: the version in service answers none."""
     here = world()
     here.after, here.then = 27, lambda: here.answers.update(canary={"seconds": 0.05})
-    with pytest.raises(steps.CanaryError, match="taken back at 100 %"):
+    with pytest.raises(UserError, match="taken back at 100 %"):
         release(here)
     assert here.done == ["begin", 10, 50, 100, 0, "end"]
 
@@ -149,7 +149,7 @@ def test_one_that_turns_bad_at_the_end_is_compared_with_what_was_before(world):
 def test_without_requests_nothing_is_promoted(world):
     here = world()
     here.requests = 1
-    with pytest.raises(steps.CanaryError, match="only 1 of 100 requests"):
+    with pytest.raises(UserError, match="only 1 of 100 requests"):
         release(here)
     assert here.done == ["begin", 10, 0, "end"]
 
@@ -163,7 +163,7 @@ def test_a_gateway_that_ignores_the_weights_is_noticed(world, monkeypatch):
         self.world.share = 0
 
     monkeypatch.setattr(Beside, "shift", ignored)
-    with pytest.raises(steps.CanaryError, match=r"none of .* requests came to it"):
+    with pytest.raises(UserError, match=r"none of .* requests came to it"):
         release(here)
     assert here.done == ["begin", 10, 0, "end"]
 
@@ -173,7 +173,7 @@ def test_a_canary_whose_pods_are_gone_is_taken_back(world, monkeypatch):
     here.after, here.then = 3, lambda: here.pods.update(canary=[])
     # It is the same canary, though none of its pods is ready.
     monkeypatch.setattr(Beside, "left", lambda self: PIN)
-    with pytest.raises(steps.CanaryError, match="none of its pods is ready"):
+    with pytest.raises(UserError, match="none of its pods is ready"):
         release(here)
     assert here.done == ["begin", 10, 0, "end"]
 
@@ -184,7 +184,7 @@ def test_a_promotion_that_fails_takes_it_back(world):
     def fails(objects):
         raise UserError("the quota is used up")
 
-    with pytest.raises(steps.CanaryError, match="the quota is used up"):
+    with pytest.raises(UserError, match="the quota is used up"):
         release(here, promote=fails)
     assert here.done == ["begin", 10, 50, 100, 0, "end"]
 

@@ -10,10 +10,10 @@ import pytest
 from blueprint.data import sources
 from blueprint.data.settings import Data
 from blueprint.data.sources import scan
+from blueprint.errors import UserError
 from blueprint.registry import store
 from blueprint.runs import RUNS
 from blueprint.targets import facts, local
-from blueprint.targets.local import RunError
 
 STEPS = ["load_data", "train_model", "evaluate_model", "register_model", "deploy_model"]
 
@@ -42,14 +42,14 @@ def test_runs_with_the_gate_open_and_closed(load):
 
 
 def test_a_failing_step_is_named_and_leaves_no_champion(load):
-    with pytest.raises(RunError, match=r"load_data: source sample: no column 'nothing'.*full log"):
+    with pytest.raises(UserError, match=r"load_data: source sample: no column 'nothing'.*full log"):
         local.run(load("data.label=nothing"))
 
     assert not Path(".mlops/store").exists()
 
 
 def test_a_second_run_at_once_is_refused(load):
-    with local._exclusive(), pytest.raises(RunError, match="another `make run` is at work"):
+    with local._exclusive(), pytest.raises(UserError, match="another `make run` is at work"):
         local.run(load())
 
 

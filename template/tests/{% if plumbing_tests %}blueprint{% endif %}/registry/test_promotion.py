@@ -6,10 +6,10 @@ import pytest
 from registry.conftest import export
 
 from blueprint import settings
+from blueprint.errors import UserError
 from blueprint.registry import promotion, store
 from blueprint.registry.client import RegistryError
 from blueprint.registry.in_service import difference
-from blueprint.registry.promotion import PromotionError
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ def test_a_rejected_version_needs_force_and_a_reason(registry, evaluate, project
     evaluate(1.0).register(registry)
     evaluate(2.0, accepted=False).register(registry)
 
-    with pytest.raises(PromotionError, match=r"version 2 was rejected \(rmse ≤ 1 .*FORCE=1 REASON"):
+    with pytest.raises(UserError, match=r"version 2 was rejected \(rmse ≤ 1 .*FORCE=1 REASON"):
         promotion.promote(project, "2", reason="a reason alone does not do")
-    with pytest.raises(PromotionError, match="FORCE=1 needs REASON"):
+    with pytest.raises(UserError, match="FORCE=1 needs REASON"):
         promotion.promote(project, "2", force=True)
     assert registry.champion().number == "1"
     assert in_service() is None
@@ -104,7 +104,7 @@ def test_a_version_of_an_older_release_is_compared_by_the_hash_that_it_has(
     assert difference(project) is None
     registry.set_tags("1", {store.MODEL_TAG: "0" * 64})
     assert "another model than the registry's" in difference(project)
-    with pytest.raises(PromotionError, match="differs from the version's tag model"):
+    with pytest.raises(UserError, match="differs from the version's tag model"):
         promotion.promote(project, "1")
 
 
@@ -147,7 +147,7 @@ def test_rollback_goes_back_step_by_step(registry, evaluate, project, in_service
     for number in ("2", "1"):
         promotion.rollback(project)
         assert in_service() == registry.champion().number == number
-    with pytest.raises(PromotionError, match="there was no champion before version 1"):
+    with pytest.raises(UserError, match="there was no champion before version 1"):
         promotion.rollback(project)
     assert in_service() == "1"
 
@@ -166,7 +166,7 @@ def test_after_a_rollback_the_next_model_goes_back_to_what_was_in_service(
 
 
 def test_rollback_without_a_champion_is_said(registry, project):
-    with pytest.raises(PromotionError, match="has no champion"):
+    with pytest.raises(UserError, match="has no champion"):
         promotion.rollback(project)
 
 
@@ -187,7 +187,7 @@ def test_a_version_that_is_damaged_changes_nothing(file, registry, evaluate, pro
     stored.write_text(stored.read_text(errors="ignore") + " ")
 
     for attempt in (lambda: promotion.promote(project, "1"), lambda: promotion.rollback(project)):
-        with pytest.raises(PromotionError, match=r"version 1 cannot be served, so nothing was"):
+        with pytest.raises(UserError, match=r"version 1 cannot be served, so nothing was"):
             attempt()
 
     assert registry.champion().number == "2"

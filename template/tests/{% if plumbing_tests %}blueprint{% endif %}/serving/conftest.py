@@ -19,6 +19,7 @@ from serving.tiny_models import write_picture_model
 import blueprint.serving.http  # noqa: F401  where it is not, none of these tests is collected
 from blueprint.registry import store as model_store
 
+UNLOGGED = {"MLOPS_PREDICTION_LOG__SHARE": "0"}  # tests keep out of the project's own log
 START = """
 import json
 import sys
@@ -107,7 +108,10 @@ def started(
     """The same for any command; it is ready once a GET of `ready` gets 200."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stderr=output, start_new_session=True, env={**os.environ, **environment}
+            command,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, **UNLOGGED, **environment},
         )
     server = Server(f"http://127.0.0.1:{port}", process, log)
 
@@ -162,3 +166,28 @@ def free_port_fixture() -> int:
 @pytest.fixture(name="wait_for")
 def wait_for_fixture() -> Callable[..., None]:
     return wait_for
+
+
+@pytest.fixture
+def serve_logged(store: Store, tmp_path: Path) -> Callable[..., object]:
+    """Start a server that logs its predictions to the folder `log` of the test's own.
+
+    `words` are what its command line gives of prediction_log; `prepare` is run first in its
+    process; `serving` are options of that section.
+    """
+    store.deploy("1", answer=3)
+
+    @contextmanager
+    def start(
+        *words: str, prepare: str = "", serving: dict[str, object] | None = None, **environment: str
+    ) -> Iterator[Server]:
+        port = free_port()
+        script = store.path / "serve.py"
+        script.write_text(f"{prepare}\n{START}")
+        options = json.dumps({"store": str(store.path), "port": port, **(serving or {})})
+        given = ["share=1", f"path={tmp_path / 'log'}", "flush_seconds=0.2", *words]
+        command = [sys.executable, str(script), options, *(f"prediction_log.{w}" for w in given)]
+        with started(command, port, store.path / "server.log", **environment) as server:
+            yield server
+
+    return start

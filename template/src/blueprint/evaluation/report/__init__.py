@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...export.record import Training
     from .tables import ReadRows
 
-__all__ = ["Card", "summarize", "write_card", "write_report"]
+__all__ = ["Card", "render", "summarize", "write_card", "write_report"]
 
 LONGEST = 5000  # characters of a description that MLflow's databases hold
 LONGEST_COMMENT = 60_000  # characters of a comment that GitHub and GitLab take
@@ -65,13 +65,12 @@ def write_card(directory: Path, card: Card) -> str:
     evaluation = Evaluation.model_validate(card.verdict)
     sections = card_sections(card, evaluation)
     version = f"version {card.version.number}"
-    title = f"{card.name}, {version}"
     facts = tables.facts(evaluation, card.training, version)
     report = directory / "report.html"
     if report.exists():
         old, new = (f"<span>{text}</span>" for text in (tables.CANDIDATE, version))
         report.write_text(report.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
-    page = _page(title, facts, sections, evaluation)
+    page = _page(title := f"{card.name}, {version}", facts, sections, evaluation)
     (directory / "card.html").write_text(page, encoding="utf-8")
     parts = [f"# {_escape(title)}", _escape(" · ".join(facts)), *map(_markdown, sections)]
     (directory / "card.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
@@ -102,13 +101,14 @@ def _templates() -> Environment:
     return environment
 
 
-def _page(
-    title: str, facts: Sequence[str], sections: Sequence[Section], evaluation: Evaluation
-) -> str:
-    """The report as one HTML page: no script, no request, readable offline."""
-    template = _templates().get_template("page.html")
-    verdict = "accepted" if evaluation.accepted else "rejected"
-    return template.render(title=title, facts=facts, sections=sections, verdict=verdict)
+def _page(title: str, facts: Sequence[str], sections: Sequence[Section], of: Evaluation) -> str:
+    verdict = "accepted" if of.accepted else "rejected"
+    return render(verdict, title=title, facts=facts, sections=sections, verdict=verdict)
+
+
+def render(tone: str, **content: Any) -> str:
+    """A report as one HTML page: no script, no request, readable offline."""
+    return _templates().get_template("page.html").render(tone=tone, **content)
 
 
 def _markdown(section: Section) -> str:

@@ -97,9 +97,9 @@ def chart(
         across, down = place(point)
         parts.append(f'<text class="value" x="{across}" y="{down}">{text}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2, (TOP + height - BOTTOM) / 2
-    parts.append(f'<text x="{middle[0]}" y="{height - 5}">{_escape(axes[0])}</text>')
+    parts.append(f'<text x="{middle[0]}" y="{height - 5}">{escape(axes[0])}</text>')
     turned = f'transform="rotate(-90) translate({-middle[1]} 11)"'
-    parts.append(f"<text {turned}>{_escape(axes[1])}</text>")
+    parts.append(f"<text {turned}>{escape(axes[1])}</text>")
     legend = [(mark.style, mark.label) for mark in marks if mark.label]
     body = f'<svg viewBox="0 0 {WIDTH} {height}" aria-hidden="true">{"".join(parts)}</svg>'
     return Figure(title, body, legend)
@@ -152,5 +152,5 @@ def _text(value: float) -> str:
     return f"{round(value, 12):.6g}".replace("-", "−")
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -84,7 +84,7 @@ def create_app(serving: Serving, name: str, *, shared: bool = False) -> Requests
     `app.state.holder`.
     """
     api = Api(serving, name, shared=shared or serving.workers > 1)
-    protocols = [each for each in features() if hasattr(each, "routes")]
+    protocols = {each: each.routes(api) for each in features() if hasattr(each, "routes")}
 
     def status(model: str) -> Any:
         ok = {"error_code": "OK", "error_message": ""}
@@ -108,8 +108,7 @@ def create_app(serving: Serving, name: str, *, shared: bool = False) -> Requests
         return openapi.describe(name, served, more)
 
     async def scrape(request: Request) -> Response:
-        headers = {"Content-Type": CONTENT_TYPE_LATEST}
-        return Response(api.metrics.render(), headers=headers)
+        return Response(api.metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def page(request: Request) -> Response:
         return Response(PAGE.read_bytes(), media_type="text/html")
@@ -125,7 +124,7 @@ def create_app(serving: Serving, name: str, *, shared: bool = False) -> Requests
     app = Starlette(
         routes=[
             api.post("/v1/models/{model}:predict", read_v1),
-            *(route for protocol in protocols for route in protocol.routes(api)),
+            *(route for routes in protocols.values() for route in routes),
             api.get("/v1/models", lambda: {"models": [name]}),
             api.get("/v1/models/{model}", status),
             api.get("/v1/models/{model}/metadata", metadata),

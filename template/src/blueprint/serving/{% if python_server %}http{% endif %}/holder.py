@@ -53,7 +53,7 @@ class Holder:
         self, folder: Path, name: str, *, threads: int | None = None, poll_seconds: float = 0.5
     ) -> None:
         self.current: Served | None = None
-        self._folder, self._name = folder, name
+        self.folder, self._name = folder, name
         self._threads, self._poll_seconds = threads, poll_seconds
         self._logged = ""
         self._tried: tuple[Deployed, int] | None = None
@@ -66,7 +66,7 @@ class Holder:
         self._thread.start()
         self._looked.wait(START_SECONDS)
         if self.current is None:
-            log.warning("no model of %s in %s yet: not ready before", self._name, self._folder)
+            log.warning("no model of %s in %s yet: not ready before", self._name, self.folder)
 
     def stop(self) -> None:
         """Stop following; the current model stays usable."""
@@ -77,7 +77,7 @@ class Holder:
         """Look at the pointer once, and switch when it names another model."""
         now = self.current
         try:
-            deployed = store.current(self._folder, self._name)
+            deployed = store.current(self.folder, self._name)
             if deployed and (
                 not now or (now.version, now.sha256) != (deployed.version, deployed.sha256)
             ):

@@ -29,10 +29,10 @@ class Metrics:
             buckets=BUCKETS,
             registry=own,
         )
-        self._registry = CollectorRegistry() if shared else own
+        self.registry = CollectorRegistry() if shared else own
         if shared:
-            MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
-        self._registry.register(self)
+            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
+        self.registry.register(self)
         self._ok = self._requests.labels("200")
 
     def observe(self, code: int, seconds: float) -> None:
@@ -48,4 +48,4 @@ class Metrics:
 
     def render(self) -> bytes:
         """The text that a scrape gets."""
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)

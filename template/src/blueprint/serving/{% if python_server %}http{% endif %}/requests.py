@@ -6,6 +6,7 @@ The body of every error is `{"error": "..."}`.
 import asyncio
 import ctypes
 import logging
+import re
 import time
 from contextvars import ContextVar
 from typing import Any, cast
@@ -25,7 +26,8 @@ log = logging.getLogger(__name__)
 DISCARD = 8  # times the limit that is read and thrown away, so that the client gets to its 413
 LARGE_BODY = 64 * 1024  # bytes; what is larger is worked on in a thread, and counted
 CHUNK = 256 * 1024  # bytes of an answer that are handed over at a time
-LONGEST_ERROR, LONGEST_ID = 500, 128  # characters
+LONGEST_ERROR, LONGEST_PATH = 500, 128  # characters
+ID = re.compile(rb"[\w.-]{1,64}")  # of a request: whatever holds it needs no quotes
 TRIM_SECONDS = 0.5  # after a large request, and not more often
 LIBC = ctypes.CDLL(None)
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
@@ -64,7 +66,7 @@ class Requests:
             if self._log_all or status >= 400:
                 fields = {
                     "method": scope["method"],
-                    "path": printable(scope["path"], LONGEST_ID),
+                    "path": printable(scope["path"], LONGEST_PATH),
                     "status": status,
                     "ms": round((time.perf_counter() - start) * 1000, 2),
                     "error": scope.get("error", ""),
@@ -75,11 +77,8 @@ class Requests:
 
 def _given_id(scope: Scope) -> str:
     """The client's id, if it is one that a log can hold."""
-    for key, value in scope["headers"]:
-        if key == b"x-request-id":
-            text = str(value.decode("latin-1"))
-            return text if text.isascii() and text.isprintable() and len(text) <= LONGEST_ID else ""
-    return ""
+    given: bytes = dict(scope["headers"]).get(b"x-request-id", b"")
+    return given.decode() if ID.fullmatch(given) else ""
 
 
 class Bodies:

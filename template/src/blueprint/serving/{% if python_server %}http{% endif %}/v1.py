@@ -180,13 +180,10 @@ def explain(error: Exception, names: Sequence[str] = ()) -> str:
         return ".".join(filter(None, [path, f"{shorten(field[2], LONGEST)}: {field[1]}{there}"]))
     if path != "instances":  # the only list without a fixed length
         message = re.sub(r"length [<>]= ", "length ", message)
-    message = re.sub("`(.*?)`", lambda type_: _in_words(type_[1]), message)
+    message = re.sub(  # a type as JSON calls it: "number or null" for "float | null"
+        "`(.*?)`", lambda t: " or ".join(WORDS.get(w, w) for w in t[1].split(" | ")), message
+    )
     return f"{path or 'the body'}: {message[:1].lower()}{message[1:]}"
-
-
-def _in_words(type_: str) -> str:
-    """A type as JSON calls it: "number or null" for "float | null"."""
-    return " or ".join(WORDS.get(each, each) for each in type_.split(" | "))
 
 
 def parse_float(text: str) -> Any:

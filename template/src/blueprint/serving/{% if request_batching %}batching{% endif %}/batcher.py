@@ -5,6 +5,7 @@ full, or `seconds` have passed.
 """
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,16 +24,16 @@ class InBatches(Work):
 
     def __init__(self, serving: Serving) -> None:
         super().__init__(serving)
-        self._predict: Batcher | None = None
+        self.batcher: Batcher | None = None
         if serving.batching and serving.batching.wait_ms:
             seconds = serving.batching.wait_ms / 1000
-            self._predict = Batcher(self.pool, serving.batching.max_rows, seconds)
+            self.batcher = Batcher(self.pool, serving.batching.max_rows, seconds)
 
     def at_once(self, served: Served, size: int) -> bool:
-        return self._predict is None and super().at_once(served, size)
+        return self.batcher is None and super().at_once(served, size)
 
     async def later(self, served: Served, read: Read, size: int, end: float) -> Answer:
-        predict = self._predict
+        predict = self.batcher
         if predict is None:
             return await super().later(served, read, size, end)
 
@@ -63,7 +64,13 @@ class _Batch:
 
 class Batcher:
     """Predicts for several requests at once, in `pool`; at most `max_rows` rows, if no request has
-    more."""
+    more.
+
+    `on_wait` and `on_start` may be set: they are told how many rows wait, and how many a batch has.
+    """
+
+    on_wait: Callable[[float], None] | None = None
+    on_start: Callable[[float], None] | None = None
 
     def __init__(self, pool: ThreadPoolExecutor, max_rows: int, seconds: float) -> None:
         self._pool = pool
@@ -87,6 +94,8 @@ class Batcher:
         future: asyncio.Future[np.ndarray] = loop.create_future()
         batch.requests.append((inputs, future))
         batch.rows += rows
+        if self.on_wait:
+            self.on_wait(batch.rows)
         if batch.rows >= self._max_rows:
             self._start(batch)
         return await future
@@ -96,6 +105,10 @@ class Batcher:
             batch.timer.cancel()
         if self._open is batch:
             self._open = None
+            if self.on_wait:
+                self.on_wait(0)
+        if self.on_start:
+            self.on_start(batch.rows)
         task = asyncio.create_task(self._run(batch))
         self._running.add(task)
         task.add_done_callback(partial(self._ended, batch))

@@ -4,10 +4,9 @@ from typing import Annotated
 
 import typer
 
-from ...options import Check, Overrides
+from ...options import Check, Entry, Overrides
 
 app = typer.Typer()
-Entry = Annotated[str, typer.Option("--pipeline", help="such as batch-prediction")]
 
 
 @app.command("compile")

@@ -25,10 +25,6 @@ YEARS = 8  # in which a 29 February comes at least once
 PART = re.compile(r"(?P<first>\*|\w+)(-(?P<last>\w+))?(/(?P<step>\d+))?")
 
 
-class CronError(UserError):
-    """Five fields that are none, with the field and what is expected."""
-
-
 @dataclass(frozen=True)
 class Cron:
     """When something is to run: the values of each field, and the fields as they were written."""
@@ -42,11 +38,11 @@ class Cron:
 
     @classmethod
     def parse(cls, text: str) -> "Cron":
-        """Read five fields. Raises `CronError`, also when no time ever fits."""
+        """Read five fields. Raises `UserError`, also when no time ever fits."""
         fields = tuple(text.split())
         if len(fields) != len(FIELDS):
             hint = "; leave the seconds out" if len(fields) == len(FIELDS) + 1 else ""
-            raise CronError(
+            raise UserError(
                 f"CRON={text!r}: expected five fields (minute, hour, day of the month, month, day "
                 f'of the week) such as "0 3 * * *", got {len(fields)}{hint}'
             )
@@ -55,7 +51,7 @@ class Cron:
         sundays = frozenset(0 if day == 7 else day for day in weekdays)
         cron = cls(fields, minutes, hours, days, months, sundays)
         if not cron.next(datetime(2024, 1, 1), 1):
-            raise CronError(f"CRON={text!r}: there is no such day")
+            raise UserError(f"CRON={text!r}: there is no such day")
         return cron
 
     def kubeflow(self) -> str:
@@ -94,7 +90,7 @@ def _values(field: str, name: str, low: int, high: int, names: dict[str, int]) -
     for part in field.split(","):
         match = PART.fullmatch(part)
         if not match:
-            raise CronError(f"CRON: {name}: {part!r} is none of *, 3, 1-5, */15 or 1,15")
+            raise UserError(f"CRON: {name}: {part!r} is none of *, 3, 1-5, */15 or 1,15")
         first, last, step = match["first"], match["last"], int(match["step"] or 1)
         if first == "*":
             begin, end = low, high
@@ -104,7 +100,7 @@ def _values(field: str, name: str, low: int, high: int, names: dict[str, int]) -
             if match["step"] and not last:
                 end = high
         if begin > end or step < 1:
-            raise CronError(f"CRON: {name}: {part!r} has no values")
+            raise UserError(f"CRON: {name}: {part!r} has no values")
         found |= set(range(begin, end + 1, step))
     return frozenset(found)
 
@@ -112,5 +108,5 @@ def _values(field: str, name: str, low: int, high: int, names: dict[str, int]) -
 def _number(text: str, name: str, low: int, high: int, names: dict[str, int]) -> int:
     value = names.get(text.lower(), int(text) if text.isdigit() else -1)
     if not low <= value <= high:
-        raise CronError(f"CRON: {name}: {text!r} is not from {low} to {high}")
+        raise UserError(f"CRON: {name}: {text!r} is not from {low} to {high}")
     return value

@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 import kfp_server_api as api
 import urllib3
 
+from ...errors import UserError
 from ...progress import FAILED, FINISHED, LINE, STARTED, line
 from ...runs import RUNS
 from ..display import Display
-from ..local import RunError
 from .client import Client, ClusterError, errors
 from .settings import Kubeflow
 
@@ -26,7 +26,7 @@ TEMPLATES = ("system-container-impl", "retry-system-container-impl")
 
 
 def follow(client: Client, kubeflow: Kubeflow, run_id: str, steps: list[str]) -> Display:
-    """Show the progress of a run of these steps until it ends, or raise `RunError` if it fails."""
+    """Show the progress of a run of these steps until it ends, or raise `UserError` if it fails."""
     RUNS.mkdir(parents=True, exist_ok=True)
     log = RUNS / f"{run_id}.log"
     display = Display(steps, log)
@@ -37,11 +37,11 @@ def follow(client: Client, kubeflow: Kubeflow, run_id: str, steps: list[str]) ->
             display.finish()
             return display
     except KeyboardInterrupt:
-        raise RunError(f"the run goes on: {client.link(f'runs/details/{run_id}')}") from None
+        raise UserError(f"the run goes on: {client.link(f'runs/details/{run_id}')}") from None
     finally:
         display.close()
     reason = display.error or _failure(run) or f"the run is {run.state}"
-    raise RunError(
+    raise UserError(
         f"{' '.join(reason.split())} (log: {log}, {client.link(f'runs/details/{run_id}')})"
     )
 

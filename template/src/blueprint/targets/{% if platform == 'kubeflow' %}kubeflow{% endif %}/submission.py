@@ -71,7 +71,7 @@ def upload(settings: Settings, entry: str = "training") -> Uploaded:
     arguments(settings, "", entry)  # so that a parameter without a value is found here
     client = connect(settings)
     spec = path_of(entry)
-    compile_pipeline(settings, spec, pipeline_image(settings), entry)
+    compile_pipeline(settings, spec, pipeline_image(settings), entry, pushed=True)
     digest = hashlib.sha256(spec.read_bytes()).hexdigest()[:8]
     commit, _, dirty = facts.revision().partition("-")
     version = f"{commit[:12]}{'-dirty' if dirty else ''}-{digest}"

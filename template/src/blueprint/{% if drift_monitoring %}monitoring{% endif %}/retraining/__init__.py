@@ -1,0 +1,1 @@
+"""The loop: a model whose rows have drifted is trained again, where that is allowed."""

@@ -1,0 +1,1 @@
+"""What pipelines tell Prometheus: docs/metrics.md."""

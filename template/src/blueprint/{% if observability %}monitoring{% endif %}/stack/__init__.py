@@ -1,0 +1,1 @@
+"""`make monitor`: Prometheus, Alertmanager and Grafana beside the server."""

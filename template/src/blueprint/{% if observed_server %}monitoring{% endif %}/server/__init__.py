@@ -1,0 +1,1 @@
+"""What the server tells Prometheus beyond requests and time: docs/metrics.md."""

@@ -1,0 +1,1 @@
+"""OpenTelemetry: a span for each request for predictions, where OTEL_* variables ask for it."""

@@ -1,0 +1,1 @@
+"""`make demo-drift`: drift comes, is found, is answered by a training, and goes."""
