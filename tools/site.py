@@ -1,7 +1,8 @@
 """A hook of MkDocs: the pages of a generated project are part of the site.
 
 `template/docs/` becomes the folder `project/` of the site, rendered with the default answers and
-what watches the model, and a link to `template/docs/PAGE.md`, which leads to the source in a clone, leads to it.
+what watches the model, and a link to `template/docs/PAGE.md`, which leads to the source in a clone,
+leads to it.
 """
 
 import re
