@@ -99,8 +99,9 @@ def test_every_picture_says_what_it_shows(built: dict[Path, Page]) -> None:
 
 
 def test_the_pages_of_a_project_are_there(built: dict[Path, Page]) -> None:
-    names = {path.as_posix().split(f"/{site.FOLDER}/")[-1] for path in built}
-    assert {Path(name).with_suffix(".html").as_posix() for name in site.pages()} <= names
+    home = next(path.parent for path in built if path.name == "404.html") / site.FOLDER
+    names = {path.relative_to(home).as_posix() for path in built if path.is_relative_to(home)}
+    assert names == {Path(name).with_suffix(".html").as_posix() for name in site.pages()}
     assert {"gate.html", "kubeflow.html", "lean-server.html", "runbooks/ServerDown.html"} <= names
 
 

@@ -60,7 +60,7 @@ def test_the_plumbing_that_only_its_answers_bring_holds(
     """The tests that the default project has not."""
     project: Project = request.getfixturevalue(name)
     known = plumbing.collected(project, renderings(plumbing_tests=True))
-    if files := plumbing.collected(project) - known - plumbing.decided_by_answers(project):
+    if files := plumbing.collected(project) - known:
         project.make("test", f"ARGS=-q {' '.join(sorted(files))}", timeout=1800)
 
 

@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 
 from support import questions
 from support.project import environment
-from support.rendering import Renderings, files
+from support.rendering import Renderings, files, tracked_files
 from tools import matrix, names
 
 # The package is read where it lies.
@@ -91,6 +91,14 @@ _seen: dict[str, set[str]] = {}
 
 def test_longest_slug_is_the_longest() -> None:
     assert len(matrix.LONGEST_SLUG) == 40
+
+
+def test_no_text_of_prometheus_or_grafana_is_jinja() -> None:
+    """Their braces are theirs: what is rendered nowhere can leave nothing of the template."""
+    folder = re.compile(r"template/{%[^/]*%}monitoring{% endif %}/")
+    watching = [path for path in tracked_files() if folder.match(path.as_posix())]
+    assert watching
+    assert not [path for path in watching if path.suffix == ".jinja"]
 
 
 def test_nothing_of_the_template_is_left(
