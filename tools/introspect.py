@@ -28,6 +28,7 @@ ANSWERS: list[dict[str, Any]] = [
         "drift_monitoring": True,
         "batch_scoring": True,
         "serving_extras": "both",
+        "gitops": "flux",
     },
     {"data_source": "fashion-mnist"},
     {"serving_runtime": "tf-serving"},

@@ -28,18 +28,33 @@ OVERLAYS, BUILD = Path("deploy/overlays"), Path("build/deploy")
 
 def build(settings: Settings, served: Platform, pin: Pin) -> str:
     """The manifests of that version, as YAML. Raises UserError for what is missing or wrong."""
+    folder = BUILD / selected()
+    folder.mkdir(parents=True, exist_ok=True)
+    head = "# Written by make deploy and make manifests.\n"
+    for name, text in files(settings, served, pin, folder, head).items():
+        (folder / name).write_text(text)
+    return kubectl.build(folder)
+
+
+def files(
+    settings: Settings, served: Platform, pin: Pin, folder: Path, head: str
+) -> dict[str, str]:
+    """What `folder` is to hold, by name, so that `kubectl apply -k` of it deploys the version: the
+    kustomization, which begins with `head`, and what other rooms have applied with the server."""
     environment, deploy = selected(), served.cluster.deploy
     overlay = OVERLAYS / environment
     if not (overlay / "kustomization.yaml").exists():
         there = sorted(path.name for path in OVERLAYS.glob("*") if path.is_dir())
         raise UserError(f"there is no {overlay}: ENV is one of {', '.join(there)}, or add a folder")
     objects = list(yaml.safe_load_all(kubectl.build(overlay)))
-    folder = BUILD / environment
-    folder.mkdir(parents=True, exist_ok=True)
+    beside = [each for room in rooms("beside") for each in room.objects(settings, served.name)]
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [str(Path("../" * len(folder.parts)) / overlay), *_beside(settings, served)],
+        "resources": [
+            str(Path("../" * len(folder.parts)) / overlay),
+            *(["beside.yaml"] if beside else []),
+        ],
         "namespace": deploy.namespace,
         "images": [*_images(settings), *_model(objects, overlay, pin)],
         "patches": [
@@ -48,27 +63,23 @@ def build(settings: Settings, served: Platform, pin: Pin) -> str:
             *_without_fetch(objects),
         ],
     }
-    text = "# Written by make deploy and make manifests.\n" + yaml.safe_dump(
-        content, sort_keys=False
-    )
-    (folder / "kustomization.yaml").write_text(text)
-    return kubectl.build(folder)
+    written = {"kustomization.yaml": head + yaml.safe_dump(content, sort_keys=False, width=10_000)}
+    if beside:
+        written["beside.yaml"] = yaml.safe_dump_all(beside, sort_keys=False)
+    return written
 
 
-def _beside(settings: Settings, served: Platform) -> list[str]:
-    """A file of what other folders have applied with the server, where they have anything."""
-    found = [each for room in rooms("beside") for each in room.objects(settings, served.name)]
-    if found:
-        path = BUILD / selected() / "beside.yaml"
-        path.write_text(yaml.safe_dump_all(found, sort_keys=False))
-    return ["beside.yaml"] if found else []
+def unpushed() -> list[str]:
+    """The kinds of images that the cluster needs and no registry has."""
+    built = images.recorded()
+    needed = [kind for kind in images.kinds_here() if kind != "pipeline"]
+    return [kind for kind in needed if kind not in built or not built[kind].pushed]
 
 
 def _images(settings: Settings) -> list[dict[str, str]]:
     """Each image, which manifests call by its kind, by the digest that was pushed."""
     built = images.recorded()
-    needed = [kind for kind in images.kinds_here() if kind != "pipeline"]
-    if missing := [kind for kind in needed if kind not in built or not built[kind].pushed]:
+    if missing := unpushed():
         registry = settings.images.registry or "registry.example.com/team"
         raise UserError(
             f"the cluster pulls the {missing[0]} image from a registry: `make images`, then "
@@ -78,7 +89,7 @@ def _images(settings: Settings) -> list[dict[str, str]]:
     if serving.code != fingerprint():
         old = f"{serving.reference} is of other code than the project's: `make images push`"
         print(f"warning: {old}", file=sys.stderr)
-    return [_pinned(kind, built[kind].pushed) for kind in needed]
+    return [_pinned(kind, built[kind].pushed) for kind in images.kinds_here() if kind != "pipeline"]
 
 
 def _pinned(kind: str, pushed: str) -> dict[str, str]:

@@ -12,19 +12,24 @@ from ..registry.store import FILES_TAG
 from ..settings import Settings
 from ..targets.model_image import IMAGE_TAG
 from .connection import Object
-from .deployment import image_of, open_platform
+from .deployment import open_platform
 from .pin import Pin, mounted
-from .rollout import complete, condition, deployment_of, served
+from .rollout import complete, condition, deployment_of, image_of, served
 from .traffic import canary
 
+DEPLOY = "`make deploy`"
 
-def show(settings: Settings) -> int:
-    """Print it; 0 when the champion answers and all of its pods are ready, else 1."""
+
+def show(settings: Settings, command: str = DEPLOY) -> int:
+    """Print it; 0 when the champion answers and all of its pods are ready, else 1.
+
+    `command` is what brings another version there.
+    """
     platform, model = open_platform(settings), settings.registry.name
     live = platform.cluster.get(platform.path)
     if live is None:
         where = f"namespace {platform.cluster.namespace}"
-        print(f"nothing is served in {where} yet: `make deploy` puts the champion there")
+        print(f"nothing is served in {where} yet: {command} puts the champion there")
         return 1
     pin, deployment = platform.pin(live), deployment_of(platform, live)
     version, answer = served(platform, live, model)
@@ -43,7 +48,8 @@ def show(settings: Settings) -> int:
     table.add_row("address", platform.address(live))
     console = Console(highlight=False)
     console.print(table)
-    problem = _problem(pin, version, deployment) or _difference(settings, pin, live)
+    problem = _problem(pin, version, deployment, command)
+    problem = problem or _difference(settings, pin, live, command)
     console.print(f"! {problem}" if problem else "It is the registry's champion.", markup=False)
     return int(bool(problem))
 
@@ -52,10 +58,10 @@ def difference(settings: Settings) -> str:
     """How what the cluster serves is not the registry's champion, in words; "" when it is."""
     platform = open_platform(settings)
     live = platform.cluster.get(platform.path)
-    return _difference(settings, platform.pin(live), live)
+    return _difference(settings, platform.pin(live), live, DEPLOY)
 
 
-def _difference(settings: Settings, pin: Pin | None, live: Object | None) -> str:
+def _difference(settings: Settings, pin: Pin | None, live: Object | None, command: str) -> str:
     try:
         with soon():
             champion = connect(settings.registry).champion()
@@ -63,7 +69,7 @@ def _difference(settings: Settings, pin: Pin | None, live: Object | None) -> str
         return f"whether it is the champion is not known: {error}"
     if champion is None:
         return "the registry has no champion"
-    fix = "`make deploy` serves it"
+    fix = f"{command} serves it"
     if pin is None or pin.version != champion.number:
         return f"version {champion.number} is the registry's champion: {fix}"
     if pin.sha256 != champion.tags.get(FILES_TAG):
@@ -74,9 +80,9 @@ def _difference(settings: Settings, pin: Pin | None, live: Object | None) -> str
     return ""
 
 
-def _problem(pin: Pin | None, version: str | None, deployment: Object | None) -> str:
+def _problem(pin: Pin | None, version: str | None, deployment: Object | None, command: str) -> str:
     if pin is None or version is None:
-        return "no version answers: `make deploy` puts the champion there"
+        return f"no version answers: {command} puts the champion there"
     if version != pin.version:
         return f"version {version} still answers, and version {pin.version} does not yet"
     if deployment is None or not complete(deployment):

@@ -1,0 +1,1 @@
+"""The version that is served, as Git says it: proposed, committed, followed and taken back."""

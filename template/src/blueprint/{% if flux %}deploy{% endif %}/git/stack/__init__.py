@@ -1,0 +1,1 @@
+"""What Flux has brought up on the cluster."""
