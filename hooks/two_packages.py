@@ -42,7 +42,7 @@ MOVED = {
     "sbom": "registry.registration",
     "store": "registry.store",
     "targets.batch": "batch.target",
-    "targets.compile": "targets.kubeflow.compiling",
+    "targets.compile": "targets.compiling",
     "targets.in_service": "registry.in_service",
     "targets.models": "registry.models",
     "targets.pods": "targets.kubeflow.pods",

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from .. import rooms
 from ..errors import UserError
 from ..logins import without_login
 
@@ -72,6 +73,8 @@ def open_client(uri: str, *, patient: bool) -> MlflowClient:
             os.environ.setdefault("MLFLOW_TRACKING_USERNAME", unquote(parts.username))
             os.environ.setdefault("MLFLOW_TRACKING_PASSWORD", unquote(parts.password or ""))
         uri = without_login(uri)
+        for room in rooms("identity"):
+            room.log_in(uri)
     elif "://" in uri:
         _open_database(sa.make_url(uri), patient)
     return MlflowClient(uri, registry_uri=uri)

@@ -7,7 +7,7 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
-from blueprint.targets.kubeflow.compiling import compile_pipeline
+from blueprint.targets.compiling import compile_pipeline
 
 pytest.importorskip("blueprint.batch")
 GOLDEN = Path(__file__).with_name("batch_prediction.yaml")

@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
 from blueprint import settings
-from blueprint.targets.kubeflow.compiling import compile_pipeline
+from blueprint.targets.compiling import compile_pipeline
 
 STEPS = 5
 GOLDEN = Path(__file__).with_name("training.yaml")

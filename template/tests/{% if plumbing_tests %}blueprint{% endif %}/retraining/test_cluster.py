@@ -10,9 +10,9 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
 from blueprint.errors import UserError
 from blueprint.targets import images
+from blueprint.targets.compiling import compile_pipeline
 from blueprint.targets.facts import fingerprint
 from blueprint.targets.kubeflow import schedules
-from blueprint.targets.kubeflow.compiling import compile_pipeline
 
 IMAGE = "registry.example.com/pipeline:1"
 

@@ -14,7 +14,8 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec, PlatformSpec
 
 from blueprint import pipelines, settings
 from blueprint.settings import SettingsError
-from blueprint.targets.kubeflow.compiling import compile_all, compile_pipeline
+from blueprint.targets.compiling import compile_all, compile_pipeline
+from blueprint.targets.kubeflow.pods import portable
 
 IMAGE = "registry.example.com/pipeline@sha256:1"
 EVERY = {
@@ -161,7 +162,7 @@ def test_options_reach_the_steps_they_are_for(load):
 
 def test_a_portable_file_is_one_document_that_holds_nothing_of_kubernetes(load):
     """Vertex AI's client takes one document alone; what every backend knows is in the first."""
-    compile_all(load(*OPTIONS, f"pipeline.image={IMAGE}"), portable=True)
+    compile_all(portable(load(*OPTIONS, f"pipeline.image={IMAGE}")))
 
     for path in Path("build").glob("*.yaml"):
         text = path.read_text()

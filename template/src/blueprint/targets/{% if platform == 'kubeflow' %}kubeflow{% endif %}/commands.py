@@ -16,9 +16,11 @@ def compile_(
 ) -> None:
     """Compile each pipeline to a file in build/ that Kubeflow Pipelines takes."""
     from ... import settings
-    from . import compiling
+    from .. import compiling
+    from . import pods
 
-    for path in compiling.compile_all(settings.load(overrides=overrides or ()), portable=portable):
+    loaded = settings.load(overrides=overrides or ())
+    for path in compiling.compile_all(pods.portable(loaded) if portable else loaded):
         print(path)
 
 

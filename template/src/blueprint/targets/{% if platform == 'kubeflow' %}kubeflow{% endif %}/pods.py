@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ...settings import Section, Text, matching
+from ...settings import Section, Settings, Text, matching
 from .. import settings
 
 Cores = Annotated[str, matching(r"\d+(\.\d+)?|\d+m", "a number of cores, such as 2 or 500m")]
@@ -149,6 +149,11 @@ class Pipeline(settings.Pipeline):
             task.set_debug_pause(before=True, after=False)
             task.set_caching_options(False)  # the cache's answer has no pod to look into
         _apply_kubernetes(task, step)
+
+
+def portable(settings: Settings) -> Settings:
+    """Without what only Kubernetes has: other backends take one document alone."""
+    return settings.model_copy(update={"pipeline": settings.pipeline.portable()})
 
 
 def _apply_kubernetes(task: Any, step: Step) -> None:

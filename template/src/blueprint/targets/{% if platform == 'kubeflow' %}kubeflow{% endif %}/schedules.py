@@ -7,8 +7,8 @@ from typing import Any
 
 from ...settings import Settings
 from .. import graph
+from ..cron import Cron
 from .client import Client, connect, errors, named
-from .cron import Cron
 from .submission import arguments, experiment_name, upload
 
 
@@ -39,7 +39,7 @@ def schedule(settings: Settings, text: str, entry: str = "training") -> None:
                 uploaded.experiment_id,
                 name,
                 description=mark,
-                cron_expression=cron.kubeflow(),
+                cron_expression=six_fields(cron),
                 no_catchup=True,
                 **wanted,
             )
@@ -50,6 +50,11 @@ def schedule(settings: Settings, text: str, entry: str = "training") -> None:
     print(f"schedule {text!r} ({done}), the next times (UTC):")
     for time in cron.next(datetime.now(UTC).replace(tzinfo=None), 3):
         print(f"         {time:%A %Y-%m-%d %H:%M}")
+
+
+def six_fields(cron: Cron) -> str:
+    """The same as Kubeflow reads it: the second comes first."""
+    return f"0 {cron.text()}"
 
 
 def unschedule(settings: Settings, entry: str = "training") -> None:
@@ -90,5 +95,5 @@ def _delete(client: Client, schedule: Any) -> None:
 def _mark(cron: Cron, wanted: dict[str, Any]) -> str:
     """What tells whether the same is wanted: the API fills in what is not, such as the service
     account, and gives back empty fields in its own way, but leaves a description alone."""
-    text = json.dumps([cron.kubeflow(), wanted], sort_keys=True)
+    text = json.dumps([six_fields(cron), wanted], sort_keys=True)
     return f"by `make schedule` ({hashlib.sha256(text.encode()).hexdigest()[:12]})"

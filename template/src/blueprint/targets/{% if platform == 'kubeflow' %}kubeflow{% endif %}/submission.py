@@ -10,9 +10,9 @@ import kfp_server_api as api
 
 from ...settings import Settings
 from .. import facts, graph, preflight
+from ..compiling import compile_pipeline, path_of, pipeline_image
 from . import following, readiness
 from .client import Client, ClusterError, connect, errors, named
-from .compiling import compile_pipeline, path_of, pipeline_image
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Vertex AI Pipelines: the same pipeline submitted, followed and scheduled on Google Cloud."""
