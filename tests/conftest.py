@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support import rendering
+from support import faster, rendering
 from support.rendering import Renderings
 from tools import matrix
 
@@ -43,6 +43,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def isolated(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The machine's git and Copier settings stay out; uv's cache stays as it is."""
     rendering.isolate_git_and_copier(tmp_path_factory.mktemp("home"))
+    faster.apply()
 
 
 def _shared(factory: pytest.TempPathFactory) -> Path:

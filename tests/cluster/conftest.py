@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support import cluster, engine, rendering
+from support import cluster, engine, flux_cluster, rendering
 from support.cluster import kubectl
 from support.project import Project, environment, free_port, get, stop
 from support.recording import (  # noqa: F401  # hooks, for `nox -s cluster -- --write`
@@ -262,6 +262,17 @@ def sibling(
         return project
 
     return make
+
+
+@pytest.fixture(scope="session")
+def flux_project(
+    sibling: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """The same model in a project whose cluster follows Git."""
+    flux_cluster.need_flux()
+    folder = tmp_path_factory.mktemp("flux") / "project"
+    answers = {"serving_platform": "kubernetes", "gitops": "flux"}
+    return sibling(folder, "serving", "pipeline", **answers)
 
 
 @pytest.fixture

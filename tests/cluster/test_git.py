@@ -19,13 +19,6 @@ pytestmark = pytest.mark.slow  # Flux's controllers take minutes to build where 
 RELEASED = "deploy/released/staging/kustomization.yaml"
 
 
-@pytest.fixture(scope="module")
-def flux_project(sibling: Callable[..., Project], tmp_path_factory: Any) -> Project:
-    flux_cluster.need_flux()
-    folder = tmp_path_factory.mktemp("flux") / "project"
-    return sibling(folder, "serving", serving_platform="kubernetes", gitops="flux")
-
-
 @pytest.fixture
 def served(flux_project: Project, copy_of: Callable[..., Any]) -> Any:
     return copy_of(flux_project)
@@ -134,12 +127,22 @@ def test_what_is_changed_or_deleted_by_hand_comes_back(served: Any, repository: 
     wait_until(lambda: served.answers() == "3", "the Deployment and its Service come back")
 
 
+NO_KIND = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "one"}}
 MISTAKES = {
     "a wrong value": (
         {"op": "add", "path": "/spec/replicas", "value": "many"},
-        "ReconciliationFailed",
+        "Flux: ReconciliationFailed",
     ),
-    "a path that is not there": ({"op": "remove", "path": "/spec/nothing"}, "BuildFailed"),
+    "a path that is not there": ({"op": "remove", "path": "/spec/nothing"}, "Flux: BuildFailed"),
+    "a kind whose CRD is missing": (NO_KIND, r'no matches for kind "Widget" in version "example'),
+    "a Secret that is missing": (
+        {
+            "op": "add",
+            "path": "/spec/template/spec/containers/0/envFrom",
+            "value": [{"secretRef": {"name": "not-there"}}],
+        },
+        'secret "not-there" not found',
+    ),
 }
 
 
@@ -152,12 +155,34 @@ def test_what_flux_cannot_apply_is_said_and_the_version_taken_back(
     served.make("promote", "VERSION=1")
     repository.pull()
     change, reason = MISTAKES[mistake]
-    served.overlay(change)
+    if "kind" in change:
+        add(served, change)
+    else:
+        served.overlay(change)
     repository.push("A mistake")
     error = served.fails("deploy")
-    assert f"Flux: {reason}" in error
+    assert reason in error
     assert "Taken back" in error
     assert served.answers() == "3"
+    shown = sick_stack(served)
+    row = next(line for line in shown.splitlines() if f"folder {repository.name}" in line)
+    assert re.search(r" (failed|waiting) ", row), shown
+
+
+def add(served: Any, thing: dict[str, Any]) -> None:
+    """An object of its own in the overlay, as an owner would add it."""
+    overlay = served.project.path / "deploy" / "overlays" / "staging"
+    content = yaml.safe_load((overlay / "kustomization.yaml").read_text())
+    content["resources"].append("more.yaml")
+    (overlay / "kustomization.yaml").write_text(yaml.safe_dump(content))
+    (overlay / "more.yaml").write_text(yaml.safe_dump(thing))
+
+
+def sick_stack(served: Any) -> str:
+    """What `make stack` says of a cluster where not everything is there."""
+    done = served.project.make("stack", "ENV=staging", check=False)
+    assert done.returncode, done.stdout
+    return str(done.stdout)
 
 
 def test_without_the_git_server_the_model_serves_on(served: Any, repository: Repository) -> None:

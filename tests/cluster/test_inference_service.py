@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from support import cluster
 from support.cluster import kubectl
+from support.kserve import apply_storage, need_kserve, settled
 from support.load import load
 from support.project import Project, environment
 from support.served import find_gateway
@@ -29,30 +28,13 @@ def project(
     sibling: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
     """The same model in a project for KServe, whose cluster knows how to fetch it."""
-    if "inferenceservices" not in kubectl("api-resources", "-o", "name", check=False):
-        cluster.lacking(
-            "the cluster has no KServe", "install it in Standard mode, with the Gateway API"
-        )
+    need_kserve()
     answers = {"serving_platform": "kserve", "serving_extras": "v2"}
     project = sibling(tmp_path_factory.mktemp("kserve") / "project", "serving", **answers)
     storage = project.path / "deploy" / "storage-container"
     apply_storage(project, storage)
     yield project
     kubectl("delete", "-k", str(storage))
-
-
-def apply_storage(project: Project, storage: Path) -> None:
-    """What whoever runs the cluster does once, with the image that was pushed."""
-    images = json.loads((project.path / "build" / "images.json").read_text())
-    name, _, digest = images["serving"]["pushed"].partition("@")
-    file = storage / "kustomization.yaml"
-    content = yaml.safe_load(file.read_text())
-    [image] = content["images"]
-    image |= {"newName": name, "digest": digest}
-    file.write_text(yaml.safe_dump(content))
-    container = storage / "container.yaml"
-    container.write_text(container.read_text().replace("value: production", "value: staging"))
-    kubectl("apply", "-k", str(storage))
 
 
 @pytest.fixture
@@ -125,16 +107,6 @@ def said(service: Any) -> str:
     found = service.project.make("status", "ENV=staging", check=False)
     assert found.returncode
     return found.stdout
-
-
-def settled(gateway: str, host: str, name: str) -> None:
-    """The gateway knows the route: it may take a moment longer than KServe does."""
-    for _ in range(50):
-        connection = http.client.HTTPConnection(gateway, timeout=10)
-        connection.request("GET", f"/v1/models/{name}", headers={"Host": host})
-        if connection.getresponse().status == 200:
-            return
-        time.sleep(0.2)
 
 
 def test_kserves_own_client_gets_the_predictions(

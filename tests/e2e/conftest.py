@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import plumbing, questions, rendering
+from support import plumbing, rendering
 from support.project import Project, environment
 from support.projects import made
 
@@ -30,15 +30,14 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
 def plumbed_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The default project with the tests of its plumbing."""
     folder = tmp_path_factory.mktemp("e2e") / "a project with its tests"
-    return made(template, folder, plumbing_tests=True)
+    return plumbed(template, folder, "plumbed_project")
 
 
 @pytest.fixture(scope="session")
 def other_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The choices that the default project does not take."""
     folder = tmp_path_factory.mktemp("e2e") / "another project"
-    answers = {"framework": "sklearn", "data_source": "fashion-mnist", "ci": "none"}
-    project = made(template, folder, **answers, **plumbing.WATCHED, plumbing_tests=True)
+    project = plumbed(template, folder, "other_project")
     project.make(".venv/monitoring", timeout=900)  # without it no test of drift is collected
     return project
 
@@ -47,58 +46,42 @@ def other_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def tf_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """TensorFlow Serving as the runtime."""
     folder = tmp_path_factory.mktemp("e2e") / "a project with tf-serving"
-    return made(template, folder, serving_runtime="tf-serving", plumbing_tests=True)
+    return plumbed(template, folder, "tf_project")
 
 
 @pytest.fixture(scope="session")
 def kserve_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Served on KServe by the lean server, with all that it can do, watched, and led by Git."""
-    answers = {"platform": "kubeflow", "serving_platform": "kserve", "framework": "sklearn"}
-    answers |= {"serving_extras": "both", "ci": "none", "gitops": "flux"}
     folder = tmp_path_factory.mktemp("e2e") / "a project on KServe"
-    return made(template, folder, **answers, **plumbing.WATCHED, plumbing_tests=True)
+    return plumbed(template, folder, "kserve_project")
 
 
 @pytest.fixture(scope="session")
 def torch_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """PyTorch, on pictures in a folder."""
-    answers = {"framework": "pytorch", "data_source": "files", "plumbing_tests": True}
-    project = made(template, tmp_path_factory.mktemp("e2e") / "a torch project", **answers)
+    folder = tmp_path_factory.mktemp("e2e") / "a torch project"
+    project = plumbed(template, folder, "torch_project")
     return with_examples(project, "pictures", "data/pictures")
 
 
 @pytest.fixture(scope="session")
 def table_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """scikit-learn, on classes of rows in a CSV file, with texts and gaps."""
-    answers = {
-        "task": "tabular-classification",
-        "framework": "sklearn",
-        "data_source": "files",
-        "ci": "none",
-        "batch_scoring": True,
-        "plumbing_tests": True,
-    }
-    project = made(template, tmp_path_factory.mktemp("e2e") / "a table project", **answers)
+    folder = tmp_path_factory.mktemp("e2e") / "a table project"
+    project = plumbed(template, folder, "table_project")
     return with_examples(project, "csv", "data/flats.csv", label="string")
 
 
 @pytest.fixture(scope="session")
 def number_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """XGBoost behind BentoML on Kubernetes, on numbers to predict in a database, with gaps."""
-    answers = {
-        "platform": "kubeflow",
-        "serving_platform": "kubernetes",
-        "task": "tabular-regression",
-        "framework": "xgboost",
-        "data_source": "sql",
-        "serving_runtime": "bentoml",
-        "batch_scoring": True,
-        "plumbing_tests": True,
-    }
-    if "serving_extras" in questions.axes():
-        answers["serving_extras"] = "both"
-    project = made(template, tmp_path_factory.mktemp("e2e") / "a number project", **answers)
+    folder = tmp_path_factory.mktemp("e2e") / "a number project"
+    project = plumbed(template, folder, "number_project")
     return with_examples(project, "sql", "data/examples.db", label="float64")
+
+
+def plumbed(template: Path, folder: Path, name: str) -> Project:
+    return made(template, folder, **plumbing.PROJECTS[name], plumbing_tests=True)
 
 
 def with_examples(project: Project, kind: str, path: str, label: str = "") -> Project:

@@ -146,12 +146,16 @@ def test_a_terminal_shows_the_steps_and_not_the_log(trained: Project) -> None:
     assert "✓ deploy_model" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
 
 
-def test_a_worse_model_is_rejected_with_its_reason(trained: Project) -> None:
+def test_a_worse_model_is_rejected_with_its_reason_and_the_old_one_answers(
+    served: Server, trained: Project
+) -> None:
     before = champion(trained)
+    assert post(served, NAME, {"instances": [PIXELS]})[2] == before
     done = trained.make(*WORSE)
     assert "rejected" in done.stdout
     assert re.search(r"accuracy.*0\.\d+", done.stdout)
     assert champion(trained) == before
+    assert post(served, NAME, {"instances": [PIXELS]})[2] == before
     verdicts = sorted((trained.path / ".mlops").rglob("verdict.json"), key=os.path.getmtime)
     verdict = json.loads(verdicts[-1].read_text())
     assert verdict["accepted"] is False
@@ -253,12 +257,6 @@ def test_a_better_model_is_picked_up_without_a_failed_request(
     assert after != before
     assert {status for status, _ in load.answers} == {200}
     assert list(dict.fromkeys(version for _, version in load.answers)) == [before, after]
-
-
-def test_a_rejected_model_leaves_the_old_one_answering(served: Server, trained: Project) -> None:
-    before = post(served, NAME, {"instances": [PIXELS]})[2]
-    trained.make(*WORSE)
-    assert post(served, NAME, {"instances": [PIXELS]})[2] == before
 
 
 def test_a_port_in_use_is_said(trained: Project) -> None:

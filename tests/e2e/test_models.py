@@ -66,11 +66,22 @@ def test_the_plumbing_that_only_its_answers_bring_holds(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*OTHER_SETS, "number_project"])
-def test_what_its_answers_decide_holds(name: str, request: pytest.FixtureRequest) -> None:
+def test_what_its_answers_decide_holds(
+    name: str, renderings: Renderings, request: pytest.FixtureRequest
+) -> None:
     """Whole runs: what follows here shows one of each framework in every session."""
     project: Project = request.getfixturevalue(name)
-    files = sorted(plumbing.decided_by_answers(project))
-    project.make("test", f"ARGS=-q {' '.join(files)}", timeout=1800)
+    files = plumbing.decided_by_answers(project)
+    if name == "number_project":
+        again = plumbing.collected(project) & of_the_table_project(project, renderings)
+        files |= again - plumbing.collected(project, renderings(plumbing_tests=True))
+    project.make("test", f"ARGS=-q {' '.join(sorted(files))}", timeout=1800)
+
+
+def of_the_table_project(project: Project, renderings: Renderings) -> set[str]:
+    """Those of files and of bulk scoring, which the table project has, too."""
+    answers = plumbing.PROJECTS["table_project"]
+    return plumbing.collected(project, renderings(**answers, plumbing_tests=True))
 
 
 def test_pictures_in_folders_are_learned_by_pytorch(torch_project: Project) -> None:
@@ -161,19 +172,26 @@ def test_no_slug_can_hide_an_installed_module(
     assert not installed - names.known(), "write them down: nox -s names"
 
 
-# The default framework's; `nox -s e2e` runs them all.
-QUICK = (("tensorflow", "tabular-classification"),)
 OTHERS = [
-    pytest.param(*pair, marks=() if pair in QUICK else pytest.mark.slow)
+    (row["framework"], row["task"])
     for row in questions.combinations("task", "framework")
     if SET_UP[row["framework"]][1] != row["task"]
-    for pair in [(row["framework"], row["task"])]
+]
+# The default framework's exports in every session; `nox -s e2e` runs all of them all.
+QUICK = pytest.param("tensorflow", "tabular-classification", ("test_export.py",), id="quick")
+WHOLE = [
+    pytest.param(*pair, plumbing.AGAIN, id="-".join(pair), marks=pytest.mark.slow)
+    for pair in OTHERS
 ]
 
 
-@pytest.mark.parametrize(("framework", "task"), OTHERS)
+@pytest.mark.parametrize(("framework", "task", "again"), [QUICK, *WHOLE])
 def test_every_other_pair_trains_and_exports(
-    framework: str, task: str, renderings: Renderings, request: pytest.FixtureRequest
+    framework: str,
+    task: str,
+    again: tuple[str, ...],
+    renderings: Renderings,
+    request: pytest.FixtureRequest,
 ) -> None:
     """Its own tests, by the Python of the project with the same framework."""
     with_it = request.getfixturevalue(SET_UP[framework][0]).path
@@ -184,9 +202,10 @@ def test_every_other_pair_trains_and_exports(
     rendered = renderings(**asked, plumbing_tests=True)
     install = ["uv", "pip", "install", "--quiet", "--python", python, "--group", "training"]
     subprocess.run(install, cwd=rendered, check=True, env=environment())  # what its task adds
-    files = ["tests/test_data.py", "tests/test_train.py", *plumbing.decided_by_answers(rendered)]
+    decided = [file for file in plumbing.decided_by_answers(rendered) if Path(file).name in again]
+    assert len(decided) == len(again)
     done = subprocess.run(
-        [python, "-m", "pytest", "-q", *files],
+        [python, "-m", "pytest", "-q", "tests/test_data.py", "tests/test_train.py", *decided],
         cwd=rendered,
         env=environment() | {"PYTHONPATH": os.fspath(rendered / "src")},
         capture_output=True,

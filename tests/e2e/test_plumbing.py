@@ -14,7 +14,6 @@ ON_A_CLUSTER = {
     "serving_platform": "kubernetes",
     "serving_extras": "both",
 }
-EVERYWHERE = (*OTHERS, "plumbed_project", "torch_project", "table_project", "number_project")
 
 
 def test_all_of_them_pass_in_the_default_project(plumbed_project: Project) -> None:
@@ -42,8 +41,9 @@ def test_those_of_other_answers_pass_there(
         project.make("test", f"ARGS=-q {' '.join(sorted(files))}", timeout=900)
 
 
+@pytest.mark.slow  # it sets up what the other worker has; tests/agreement/test_collected.py
 def test_each_of_them_is_collected_somewhere(request: pytest.FixtureRequest) -> None:
     """A file that imports what no project has is never run, and nobody would see it."""
-    projects: list[Project] = [request.getfixturevalue(name) for name in EVERYWHERE]
+    projects: list[Project] = [request.getfixturevalue(name) for name in plumbing.PROJECTS]
     found = {file for project in projects for file in plumbing.collected(project)}
     assert plumbing.every(projects[0].path) <= found

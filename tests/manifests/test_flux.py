@@ -1,6 +1,7 @@
 """clusters/ and infrastructure/ of a project that Flux delivers, for every combination."""
 
 import copy
+import itertools
 import json
 import os
 import re
@@ -31,7 +32,19 @@ def title(row: dict[str, Any]) -> str:
     return f"{row['cloud']}-{row['serving_platform']}-{'watched' if row['observability'] else ''}"
 
 
-@pytest.fixture(scope="module", params=ROWS, ids=title)
+def is_quick(row: dict[str, Any]) -> bool:
+    """Half of them, such that each two of the three answers meet; the others are for the night."""
+    follows = row["observability"] == (row["serving_platform"] == "kserve")
+    return bool(follows == (row["cloud"] in ("gcp", "on-prem")))
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(row, id=title(row), marks=() if is_quick(row) else pytest.mark.slow)
+        for row in ROWS
+    ],
+)
 def answers(request: pytest.FixtureRequest) -> dict[str, Any]:
     given: dict[str, Any] = request.param
     return given
@@ -42,10 +55,19 @@ def project(answers: dict[str, Any], renderings: Renderings) -> Path:
     return renderings(**answers)
 
 
+built_once = cache(flux.built)
+
+
 @pytest.fixture(scope="module")
 def built(project: Path) -> dict[str, dict[str, list[Object]]]:
     """By environment, then by Flux's Kustomization."""
-    return {environment: flux.built(project, environment) for environment in ENVIRONMENTS}
+    return {environment: built_once(project, environment) for environment in ENVIRONMENTS}
+
+
+@pytest.fixture(scope="module")
+def optional(project: Path) -> list[Object]:
+    """Of the parts that are off."""
+    return flux.optional(project)
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +87,20 @@ def test_the_combinations_are_those_of_the_questions() -> None:
     assert len(ROWS) == len(axes["cloud"]) * 2 * len(axes["observability"])
 
 
+def test_each_two_answers_meet_in_every_session() -> None:
+    def pairs(rows: list[dict[str, Any]]) -> set[Any]:
+        return {pair for row in rows for pair in itertools.combinations(row.items(), 2)}
+
+    quick = [row for row in ROWS if is_quick(row)]
+    assert pairs(quick) == pairs(ROWS)
+    assert len(quick) == len(ROWS) / 2
+
+
 def test_every_folder_that_flux_applies_builds(
     project: Path, built: dict[str, dict[str, list[Object]]]
 ) -> None:
     for environment, parts in built.items():
-        assert [*parts] == ["app", *STAGES, "rights"]
+        assert [*parts] == ["app", *STAGES, "rights", "rights-flux"]
         for name, objects in parts.items():
             assert bool(objects) == (name != "app"), "no version is promoted yet"
         for each in flux.kustomizations(project, environment):
@@ -92,6 +123,7 @@ def test_the_order_is_that_of_what_is_needed(project: Path) -> None:
             "services": ["configs"],
             "app": ["configs"],
             "rights": ["configs"],
+            "rights-flux": ["configs"],
         }
         app = next(
             each
@@ -148,13 +180,10 @@ def _faults(text: str) -> list[str]:
 
 
 def test_every_object_is_of_its_schema(
-    project: Path, clusters: dict[str, list[Object]], answers: dict[str, Any]
+    clusters: dict[str, list[Object]], optional: list[Object], answers: dict[str, Any]
 ) -> None:
-    objects = [*chain(*clusters.values()), *flux.optional(project)]
-    seen: list[Object] = []
-    for each in objects:
-        if each not in seen:
-            seen.append(each)
+    objects = [*chain(*clusters.values()), *optional]
+    seen = [*{json.dumps(each, sort_keys=True): each for each in objects}.values()]
     assert not [fault for each in seen for fault in faults(each)]
     kinds = {each["kind"] for each in seen}
     assert {"HelmRelease", "ExternalSecret", "Gateway", "CronJob", "ImagePolicy"} <= kinds
@@ -165,9 +194,11 @@ def test_every_object_is_of_its_schema(
         assert faults(one)
 
 
-def test_every_reference_leads_somewhere(project: Path, clusters: dict[str, list[Object]]) -> None:
+def test_every_reference_leads_somewhere(
+    clusters: dict[str, list[Object]], optional: list[Object]
+) -> None:
     for objects in clusters.values():
-        assert not loose_ends([*objects, *flux.optional(project)])
+        assert not loose_ends([*objects, *optional])
         names = [(each["kind"], flux.namespace(each), each["metadata"]["name"]) for each in objects]
         assert len(set(names)) == len(names), "two folders apply the same object"
 
@@ -201,7 +232,7 @@ def everything(renderings: Renderings) -> list[Object]:
     )
     project = renderings(**row)
     objects = [*flux.kustomizations(project, "staging")]
-    return [*objects, *chain(*flux.built(project, "staging").values())]
+    return [*objects, *chain(*built_once(project, "staging").values())]
 
 
 @pytest.mark.parametrize("kind_and_name", REMOVED, ids="-".join)
@@ -213,10 +244,12 @@ def test_a_reference_that_leads_nowhere_is_found(
     assert loose_ends(left)
 
 
-def test_nothing_is_left_to_chance(project: Path, clusters: dict[str, list[Object]]) -> None:
+def test_nothing_is_left_to_chance(
+    clusters: dict[str, list[Object]], optional: list[Object]
+) -> None:
     for objects in clusters.values():
         assert not [each for thing in objects for each in [*unsteady(thing), *unpinned(thing)]]
-    assert not [each for thing in flux.optional(project) for each in unsteady(thing)]
+    assert not [each for thing in optional for each in unsteady(thing)]
 
 
 MISTAKES = [
@@ -248,10 +281,12 @@ def test_what_is_left_to_chance_is_found(
     assert unsteady(thing)
 
 
-def test_no_secret_is_in_git(project: Path, clusters: dict[str, list[Object]]) -> None:
+def test_no_secret_is_in_git(
+    project: Path, clusters: dict[str, list[Object]], optional: list[Object]
+) -> None:
     """In no tree that is applied, and in no file, `make promote`'s included."""
     for objects in clusters.values():
-        assert not secrets([*objects, *flux.optional(project)])
+        assert not secrets([*objects, *optional])
     for folder in ("clusters", "infrastructure", "deploy/released"):
         for file in (project / folder).rglob("*"):
             if file.is_file():
@@ -407,9 +442,10 @@ def test_a_line_switches_a_part_on_or_off(
     overlays = changed / "infrastructure/overlays/production"
     parts = [*_parts(project)]
     assert len(parts) >= 9
+    whole_text = {stage: manifests.build(overlays / stage) for stage in STAGES}
     for stage, part in parts:
         file = changed / "infrastructure" / stage / "kustomization.yaml"
-        before, text = manifests.build(overlays / stage), file.read_text()
+        before, text = whole_text[stage], file.read_text()
         assert text.count(f"  - {part}\n") == 1
         file.write_text(text.replace(f"  - {part}\n", f"  # - {part}\n"))
         left = manifests.build(overlays / stage)
@@ -423,9 +459,8 @@ def test_a_line_switches_a_part_on_or_off(
     text = file.read_text()
     for line in off:
         text = text.replace(line, line.replace("# ", ""))
-    before = manifests.build(overlays / "configs")
     file.write_text(text)
-    assert len(manifests.build(overlays / "configs")) > len(before)
+    assert len(manifests.build(overlays / "configs")) > len(whole_text["configs"])
 
 
 def test_every_file_is_used(project: Path) -> None:
@@ -446,6 +481,7 @@ def test_every_file_is_used(project: Path) -> None:
         for environment in ENVIRONMENTS
         for each in flux.kustomizations(project, environment)
     }
+    applied.add((root / "light/kustomization.yaml").resolve())  # by `make cluster`
     off = {(root / "configs" / part / "kustomization.yaml").resolve() for part in flux.OPTIONAL}
     files = {path.resolve() for path in root.rglob("*") if path.is_file()}
     assert not files - named - folders - applied - off
@@ -465,7 +501,7 @@ def test_no_two_listeners_are_the_same(clusters: dict[str, list[Object]]) -> Non
 
 
 def test_the_page_names_every_part_and_what_is_left_to_its_reader(
-    project: Path, clusters: dict[str, list[Object]]
+    project: Path, clusters: dict[str, list[Object]], optional: list[Object]
 ) -> None:
     pages = sorted((project / "docs").glob("infrastructure*.md"))
     page = "".join(each.read_text() for each in pages)
@@ -480,7 +516,7 @@ def test_the_page_names_every_part_and_what_is_left_to_its_reader(
             assert spec["chart"]["spec"]["version"] in page
     wanted = {
         value["property"]
-        for each in [*clusters["staging"], *flux.optional(project)]
+        for each in [*clusters["staging"], *optional]
         if each["kind"] == "ExternalSecret"
         for _, value in flux.nodes(each["spec"])
         if isinstance(value, dict) and "property" in value

@@ -71,10 +71,14 @@ def file_of(thing: Object) -> str:
     return "-".join(parts).lower() + ".json"
 
 
-def builtin_faults(thing: Object, release: str) -> list[str]:
+@cache
+def validator(name: str, release: str) -> Draft202012Validator:
     folder, registry = kubernetes(release)
-    schema = json.loads((folder / file_of(thing)).read_text())
-    errors = Draft202012Validator(schema, registry=registry).iter_errors(thing)
+    return Draft202012Validator(json.loads((folder / name).read_text()), registry=registry)
+
+
+def builtin_faults(thing: Object, release: str) -> list[str]:
+    errors = validator(file_of(thing), release).iter_errors(thing)
     return [f"{thing['kind']} {error.json_path}: {error.message[:200]}" for error in errors]
 
 

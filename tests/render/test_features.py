@@ -16,6 +16,7 @@ from support.rendering import Renderings, files, tracked_files
 
 # The answers that bring a feature, those that do not, and words that only it has.
 TABLE = {"task": "tabular-classification", "framework": "sklearn"}
+SERVED = {"platform": "kubeflow", "serving_platform": "kubernetes"}
 FEATURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "bulk scoring": ({"batch_scoring": True}, {}, r"make batch|score_rows|batch_prediction"),
     "observability": (
@@ -39,6 +40,12 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         r"make (submit|schedule|compile)|KUBEFLOW_TOKEN|kfp[-_]kubernetes|targets\.kubeflow",
     ),
     "the stack": ({"platform": "kubeflow"}, {}, r"make stack|compose\.yaml|stack\.yaml|boto3"),
+    "delivery by Git": ({"gitops": "flux", **SERVED}, SERVED, r"(?i)\bflux\b|gitops|fluxcd"),
+    "a light cluster": (
+        {"gitops": "flux", **SERVED},
+        SERVED,
+        r"make cluster\b|light-cluster|light\.yaml|deploy\.light",
+    ),
     "SQL": ({"data_source": "sql", **TABLE}, TABLE, r"(?i)adbc|pymysql|data\.sql|DATA__SQL"),
     "Fashion-MNIST": ({"data_source": "fashion-mnist"}, {}, r"(?i)fashion.?mnist"),
     "BentoML": ({"serving_runtime": "bentoml"}, {}, r"(?i)bentoml"),

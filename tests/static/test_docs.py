@@ -68,7 +68,7 @@ def test_every_file_that_a_page_links_to_exists(path: Path) -> None:
 
 def test_an_error_of_a_deployment_is_quoted_as_it_is_written() -> None:
     """What the table of deploy.md has the reader look for, the code says; numbers may differ."""
-    page = (ROOT / "template/docs/{% if cluster_serving %}deploy.md{% endif %}").read_text()
+    page = (ROOT / "template/docs/{% if cluster_serving %}deploy.md{% endif %}.jinja").read_text()
     table = page.partition("| it says | you type |")[2].partition("\n\n")[0]
     sources = (ROOT / "template/src/blueprint").rglob("*.py")
     code = " ".join(re.sub(r'"\s*f?"', "", path.read_text()) for path in sources)

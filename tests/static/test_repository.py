@@ -54,3 +54,10 @@ def test_the_makefile_installs_the_versions_that_the_groups_pin() -> None:
 @pytest.mark.parametrize("path", [".ci/run"])
 def test_a_script_passes_shellcheck(path: str) -> None:
     subprocess.run(["shellcheck", path], check=True, cwd=ROOT)
+
+
+def test_what_is_slow_runs_every_night() -> None:
+    nightly = (ROOT / ".github/workflows/nightly.yml").read_text()
+    slow = {path.parts[1] for path, text in TEXTS.items() if "pytest.mark.slow" in text}
+    assert {"e2e", "manifests", "update"} <= slow - {"static"}
+    assert not [each for each in slow - {"static"} if not re.search(rf"make {each}\b", nightly)]

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from support import manifests, questions
 from support.manifests import Object
 
 ENVIRONMENTS = ("staging", "production")
-OPTIONAL = ("notifications", "image-updates", "registry")  # parts that a line switches on
+# Parts that a line switches on.
+OPTIONAL = ("notifications", "receiver", "image-updates", "registry")
 # What no file has: bootstrap's, the API server's, cert-manager's and those that charts make.
 MADE = {
     ("GitRepository", "flux-system", "flux-system"),
     ("Kustomization", "flux-system", "flux-system"),
+    ("Service", "flux-system", "webhook-receiver"),
     ("ConfigMap", "secrets", "kube-root-ca.crt"),
     ("Secret", "cert-manager", "root"),
     ("ServiceAccount", "mlflow", "mlflow"),
@@ -63,16 +66,22 @@ def nodes(
     """Every value of a tree and the way to it, YAML and JSON in its texts included."""
     yield path, value
     if isinstance(value, str) and ":" in value and ("\n" in value or value.startswith("{")):
-        try:
-            value = yaml.safe_load(value)
-        except yaml.YAMLError:
-            return
+        value = _parsed(value)
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from nodes(inner, (*path, key))
     elif isinstance(value, list):
         for at, inner in enumerate(value):
             yield from nodes(inner, (*path, at))
+
+
+@cache
+def _parsed(text: str) -> Any:
+    """The YAML or JSON of a text, to be read only; None if it is none."""
+    try:
+        return yaml.load(text, manifests.LOADER)
+    except yaml.YAMLError:
+        return None
 
 
 def loose_ends(objects: list[Object]) -> list[str]:

@@ -4,7 +4,6 @@ FLUX_GIT is a folder whose bare repositories are served at FLUX_GIT_URL, to Flux
 """
 
 import contextlib
-import json
 import os
 import shutil
 import time
@@ -16,6 +15,8 @@ import yaml
 
 from support import cluster, rendering
 from support.cluster import kubectl
+from support.forge import NAME, READER, Forge
+from support.pods import apply
 
 FOLDER, URL = os.environ.get("FLUX_GIT", ""), os.environ.get("FLUX_GIT_URL", "")
 SYSTEM = "flux-system"
@@ -29,19 +30,25 @@ def need_flux() -> None:
 
 
 class Repository:
-    """A bare repository that Flux reads, and a project's clone that was pushed to it."""
+    """A bare repository that Flux reads, and a project's clone that was pushed to it.
 
-    def __init__(self, project: Path, name: str) -> None:
+    `forge` is the host that has it, by default the Git server; its login is `password`.
+    """
+
+    def __init__(self, project: Path, name: str, forge: Forge | None = None) -> None:
         self.project, self.name = project, name
         self.bare, self.url = Path(FOLDER) / f"{name}.git", f"{URL}/{name}.git"
-        rendering.git(self.bare.parent, "init", "-q", "--bare", "-b", "main", str(self.bare))
-        self.push("The project")
+        self.password = READER if forge else None
+        if forge:
+            self.bare, self.url = forge.repository.path, f"{forge.url}/{NAME}.git"
+        rendering.git(project, "init", "-q", "--bare", "-b", "main", str(self.bare))
+        self.push("The project", "--force")
 
-    def push(self, message: str) -> str:
+    def push(self, message: str, *options: str) -> str:
         """Everything in the project as one commit of main, upon what is there; the commit."""
         rendering.git(self.project, "add", "-A")
         rendering.git(self.project, "commit", "-q", "--no-verify", "--allow-empty", "-m", message)
-        rendering.git(self.project, "push", "-q", str(self.bare), "HEAD:main")
+        rendering.git(self.project, "push", "-q", *options, str(self.bare), "HEAD:main")
         return self.head()
 
     def pull(self) -> None:
@@ -71,23 +78,30 @@ def followed(repository: Repository, environment: str = "staging") -> Iterator[d
     app["spec"]["sourceRef"]["name"] = repository.name
     app["spec"].pop("dependsOn", None)  # the infrastructure's charts are not to be had here
     app["spec"] |= {"interval": "10m", "retryInterval": "5s"}
-    source = {
+    source: dict[str, Any] = {
         "apiVersion": "source.toolkit.fluxcd.io/v1",
         "kind": "GitRepository",
         "metadata": {"name": repository.name, "namespace": SYSTEM},
         "spec": {"interval": "10m", "url": repository.url, "ref": {"branch": "main"}},
     }
-    kubectl(
-        "apply",
-        "--filename=-",
-        text=json.dumps({"apiVersion": "v1", "kind": "List", "items": [source, app]}),
-    )
+    items = [source, app]
+    if repository.password:
+        login = {"username": "flux", "password": repository.password}
+        items.insert(0, secret(repository.name, SYSTEM, **login))
+        source["spec"]["secretRef"] = {"name": repository.name}
+    apply(*items)
     try:
         yield app
     finally:
-        kubectl("delete", f"--namespace={SYSTEM}", f"kustomization/{repository.name}", check=False)
-        kubectl("delete", f"--namespace={SYSTEM}", f"gitrepository/{repository.name}", check=False)
+        for kind in ("kustomization", "gitrepository", "secret"):
+            kubectl("delete", f"--namespace={SYSTEM}", f"{kind}/{repository.name}", check=False)
         shutil.rmtree(repository.bare, ignore_errors=True)
+
+
+def secret(name: str, namespace: str, **data: str) -> dict[str, Any]:
+    """A Secret, as External Secrets would make it."""
+    about = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": about, "stringData": data}
 
 
 def reconcile(kind: str, name: str) -> None:

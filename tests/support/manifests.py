@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from support import questions
 
 Object = dict[str, Any]
 SCHEMAS = "CRD_SCHEMAS"  # a folder of GROUP/KIND_VERSION.json, such as datreeio/CRDs-catalog's
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
 INSTALL = "https://kubernetes.io/docs/tasks/tools/ has kubectl"
 
 
@@ -32,7 +34,7 @@ def build(folder: Path) -> str:
 
 
 def objects(text: str) -> list[Object]:
-    return [each for each in yaml.safe_load_all(text) if each]
+    return [each for each in yaml.load_all(text, LOADER) if each]
 
 
 def roots(project: Path) -> list[Path]:
@@ -134,7 +136,12 @@ def custom_faults(thing: Object) -> list[str]:
         pytest.skip(f"{SCHEMAS} names no folder: clone https://github.com/datreeio/CRDs-catalog")
     group, _, version = thing["apiVersion"].rpartition("/")
     file = Path(os.environ[SCHEMAS], group, f"{thing['kind'].lower()}_{version}.json")
+    errors = _validator(file).iter_errors(thing)
+    return [f"{thing['kind']} {error.json_path}: {error.message[:200]}" for error in errors]
+
+
+@cache
+def _validator(file: Path) -> Draft202012Validator:
     schema = closed(json.loads(file.read_text()))
     schema["properties"]["metadata"] = {"type": "object"}
-    errors = Draft202012Validator(schema).iter_errors(thing)
-    return [f"{thing['kind']} {error.json_path}: {error.message[:200]}" for error in errors]
+    return Draft202012Validator(schema)

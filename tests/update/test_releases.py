@@ -32,6 +32,16 @@ SETS: list[tuple[str, dict[str, Any]]] = [
     ("0.4.0", {"framework": "sklearn", "ci": "gitlab"}),
     ("0.6.0", {"framework": "sklearn", "platform": "kubeflow", "serving_platform": "kubernetes"}),
     ("0.7.0", {"framework": "sklearn", "observability": True, "drift_monitoring": True}),
+    (
+        "0.8.0",
+        {
+            "framework": "sklearn",
+            "platform": "kubeflow",
+            "cloud": "on-prem",
+            "serving_platform": "kserve",
+            "gitops": "flux",
+        },
+    ),
 ]
 # For the default run: each set of answers, most kinds of edit, the first release and the last.
 QUICK = {
@@ -44,7 +54,8 @@ QUICK = {
     ("0.4.1", 0, "everything"),
     ("0.5.0", 6, "everything"),
     ("0.6.0", 7, "everything"),
-    (releases.load()[-1].version, 8, "everything"),
+    ("0.7.0", 8, "everything"),
+    (releases.load()[-1].version, 9, "everything"),
 }
 CASES = [
     pytest.param(

@@ -11,9 +11,9 @@ from ..registry.client import connect
 from ..settings import Settings
 from . import kubectl, manifests
 from .connection import ConnectionProblem, Object, from_here, offline
-from .pin import Pin, resolve
+from .pin import resolve
 from .platform import Platform, platform
-from .rollout import deployment_of, follow
+from .rollout import follow, result
 from .settings import Deploy, selected
 from .steps import clear
 from .traffic import canary
@@ -89,19 +89,6 @@ def take_back(served: Platform, before: Object | None) -> str:
         return f"It could not be taken back: {error}"
     pin = served.pin(before)
     return f"{pin} serves on" if pin else "As before, no version is served"
-
-
-def result(served: Platform, live: Object, pin: Pin, seconds: float) -> str:
-    """What is served now, in one line."""
-    image, address = image_of(served, live).rpartition(":")[2][:12], served.address(live)
-    return f"{pin} in image {image} answers at {address} after {seconds:.1f} s"
-
-
-def image_of(served: Platform, live: Object) -> str:
-    """The reference of the image that answers."""
-    deployment = deployment_of(served, live)
-    containers = deployment["spec"]["template"]["spec"]["containers"] if deployment else []
-    return str(containers[0]["image"]) if containers else ""
 
 
 def say(text: str) -> None:

@@ -9,9 +9,9 @@ from ..registry.client import connect
 from ..settings import Settings
 from . import kubectl, manifests
 from .connection import Object
-from .deployment import open_platform, result, say, take_back
+from .deployment import open_platform, say, take_back
 from .pin import resolve
-from .rollout import follow
+from .rollout import follow, result
 from .steps import clear, plan, release
 from .traffic import canary
 

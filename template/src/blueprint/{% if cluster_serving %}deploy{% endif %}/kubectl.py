@@ -29,9 +29,9 @@ def find() -> str:
     return path
 
 
-def build(folder: Path) -> str:
+def build(folder: Path, seconds: float = SECONDS) -> str:
     """The manifests that a kustomization makes. Raises UserError for a mistake in it."""
-    done = _run(["kustomize", str(folder)])
+    done = _run(["kustomize", str(folder)], seconds=seconds)
     if done.returncode:
         text = " ".join(done.stderr.split()).removeprefix("error: ")
         raise UserError(f"{folder} cannot be built: {text[-500:]}")
@@ -53,11 +53,21 @@ def apply(manifests: str, deploy: Deploy) -> None:
         raise ConnectionProblem(_reason(done.stderr, deploy))
 
 
+def call(deploy: Deploy, *arguments: str, text: str | None = None, seconds: float = SECONDS) -> str:
+    """What kubectl prints, for the cluster of the context. Raises ConnectionProblem."""
+    done = _run([f"--context={deploy.context}", *arguments], text, seconds)
+    if done.returncode:
+        raise ConnectionProblem(_reason(done.stderr, deploy))
+    return done.stdout
+
+
 def _to(deploy: Deploy) -> list[str]:
     return [f"--context={deploy.context}", f"--namespace={deploy.namespace}"]
 
 
-def _run(arguments: list[str], text: str | None = None) -> subprocess.CompletedProcess[str]:
+def _run(
+    arguments: list[str], text: str | None = None, seconds: float = SECONDS
+) -> subprocess.CompletedProcess[str]:
     command = [find(), *arguments]
     try:
         return subprocess.run(
@@ -65,12 +75,12 @@ def _run(arguments: list[str], text: str | None = None) -> subprocess.CompletedP
             input=text,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=seconds,
             env=os.environ | LIST,
         )
     except subprocess.TimeoutExpired:
         what = " ".join(["kubectl", *arguments[:1]])
-        raise ConnectionProblem(f"`{what}` got no answer within {SECONDS} s") from None
+        raise ConnectionProblem(f"`{what}` got no answer within {seconds:g} s") from None
 
 
 def _reason(errors: str, deploy: Deploy) -> str:

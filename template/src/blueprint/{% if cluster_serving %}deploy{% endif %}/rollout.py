@@ -63,6 +63,19 @@ def deployment_of(platform: Platform, live: Object) -> Object | None:
     return cluster.get(cluster.path("apps/v1", "deployments", name)) if name else None
 
 
+def result(served: Platform, live: Object, pin: Pin, seconds: float) -> str:
+    """What is served now, in one line."""
+    image, address = image_of(served, live).rpartition(":")[2][:12], served.address(live)
+    return f"{pin} in image {image} answers at {address} after {seconds:.1f} s"
+
+
+def image_of(served: Platform, live: Object) -> str:
+    """The reference of the image that answers."""
+    deployment = deployment_of(served, live)
+    containers = deployment["spec"]["template"]["spec"]["containers"] if deployment else []
+    return str(containers[0]["image"]) if containers else ""
+
+
 class _Watched:
     """A rollout as it was seen last."""
 

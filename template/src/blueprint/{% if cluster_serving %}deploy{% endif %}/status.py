@@ -12,9 +12,9 @@ from ..registry.store import FILES_TAG
 from ..settings import Settings
 from ..targets.model_image import IMAGE_TAG
 from .connection import Object
-from .deployment import image_of, open_platform
+from .deployment import open_platform
 from .pin import Pin, mounted
-from .rollout import complete, condition, deployment_of, served
+from .rollout import complete, condition, deployment_of, image_of, served
 from .traffic import canary
 
 DEPLOY = "`make deploy`"

@@ -1,17 +1,19 @@
 """What `make doctor` says of the service account that deploys for the pipeline."""
 
-import re
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from blueprint.deploy import readiness
 from blueprint.deploy.settings import Deploy
 from blueprint.errors import UserError
 
-ACCOUNT = "system:serviceaccount:team-vision:default-editor"
 PROJECT = Path(__file__).parents[3]
+RBAC = Path("deploy") / "rbac" / "staging" / "account.yaml"
+ACCOUNT = yaml.safe_load((PROJECT / RBAC).read_text())["data"]["account"]
+OTHER = "system:serviceaccount:team-vision:another"
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +24,7 @@ def staging(tmp_path, monkeypatch):
     shutil.copytree(PROJECT / "deploy", tmp_path / "deploy")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(readiness, "selected", lambda: "staging")
-    return tmp_path / "deploy" / "rbac" / "staging" / "account.yaml"
+    return tmp_path / RBAC
 
 
 def section(account=ACCOUNT, namespace="team-vision"):
@@ -48,8 +50,7 @@ def test_another_one_is_one_line(given):
 
 
 def test_what_is_written_there_counts(staging):
-    text = re.sub("default-editor", "pipeline-runner", staging.read_text())
-    staging.write_text(text)
-    with pytest.raises(UserError, match="pipeline-runner deploy to team-vision"):
+    staging.write_text(staging.read_text().replace(ACCOUNT, OTHER))
+    with pytest.raises(UserError, match=f"lets {OTHER} deploy to team-vision"):
         readiness._account(section())
-    assert "pipeline-runner" in readiness._account(section(ACCOUNT[:-14] + "pipeline-runner"))
+    assert OTHER in readiness._account(section(OTHER))

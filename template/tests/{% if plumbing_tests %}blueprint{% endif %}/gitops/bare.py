@@ -54,7 +54,7 @@ class Bare:
         return self.git("rev-parse", ref).strip() if self.has("rev-parse", "-q", ref) else None
 
     def is_commit(self, commit: str) -> bool:
-        return self.has("cat-file", "-e", f"{commit}^{{commit}}")
+        return self.has("cat-file", "-e", commit + "^{commit}")
 
     def show(self, commit: str, path: str) -> str | None:
         """A file's text at a commit or branch."""

@@ -75,7 +75,7 @@ class GitHubApi:
     def get_commit(self, query: Any, body: Any, commit: str) -> Answer:
         if not self.repository.is_commit(commit):
             raise NOT_FOUND
-        tree = self.repository.git("rev-parse", f"{commit}^{{tree}}").strip()
+        tree = self.repository.git("rev-parse", commit + "^{tree}").strip()
         return 200, {"sha": commit, "tree": {"sha": tree}}
 
     def get_contents(self, query: Any, body: Any, path: str) -> Answer:

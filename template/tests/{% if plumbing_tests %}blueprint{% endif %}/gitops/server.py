@@ -20,13 +20,14 @@ from gitops.shared import NAME, READER, TOKEN, Rejection, Request
 
 
 class Forge:
-    """The server's state, and what it was asked, as a context manager.
+    """The server's state, and what it was asked, as a context manager: it listens at `address`.
 
     `answers` are given before all others: status, headers and body. `meanwhile` is what somebody
     else does just before a request "METHOD path" that matches is dealt with, once.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
+        self.address = address
         self.repository = Bare(folder / f"{NAME}.git")
         self.folder = folder
         self.requests: list[Request] = []
@@ -50,10 +51,10 @@ class Forge:
 
             do_POST = do_PUT = do_PATCH = do_GET
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer((self.address, 0), Handler)
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.url = f"http://{self.address}:{self.server.server_port}"
         return self
 
     def __exit__(self, *_: object) -> None:

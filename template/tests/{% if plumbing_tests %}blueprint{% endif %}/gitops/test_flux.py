@@ -92,6 +92,22 @@ def test_what_flux_gives_up_on_is_an_error_in_its_words(reason: str) -> None:
         wait(kustomization(OLD, NEW, "False", reason, "why\nit is"), source=HEALTHY)
 
 
+def test_what_git_does_not_ask_for_any_more_is_not_waited_for() -> None:
+    """Somebody else's version, which Flux has gone on to; what only came before is no reason."""
+    other = kustomization(OLD, "3" * 40)
+    asked = [True, True, False]
+    cluster: Any = Cluster(kustomization(OLD, OLD), other, other, kustomization(OLD, "4" * 40))
+    with pytest.raises(UserError, match="Flux is at commit 444444444444, with another version"):
+        Flux(cluster, GITOPS).wait(
+            lambda at: at == NEW,
+            print,
+            time.monotonic() + 30,
+            lambda _: False,
+            lambda: asked.pop(0),
+        )
+    assert not asked
+
+
 def test_what_it_waits_for_is_named_at_the_end_of_the_time() -> None:
     away = {"status": {"conditions": [{"type": "Ready", "status": "False", "message": "no route"}]}}
     with pytest.raises(UserError, match=r"timeout_seconds: 600\): Flux cannot read \S+: no route"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from blueprint.deploy.git import promotion
+from blueprint.deploy.git import delivery
 from blueprint.deploy.git.changes import Change, Review
 from blueprint.deploy.git.hosts import host
 from blueprint.deploy.git.release import FILE, pinned
@@ -22,7 +22,7 @@ ONE, TWO = Pin("1", "a" * 64, "s3://bucket/1"), Pin("2", "b" * 64, "s3://bucket/
 
 def text(pin: Pin) -> str:
     pairs = ", ".join(f'"{key}": "{value}"' for key, value in pin.annotations.items())
-    return f"patches: ['[{{{pairs}}}]']\n"
+    return "patches: ['[{" + pairs + "}]']\n"
 
 
 class WithRequests:
@@ -114,6 +114,16 @@ def test_a_request_that_is_open_is_updated_and_one_that_says_the_same_is_left_al
     assert len(git.requests) == 1
 
 
+def test_what_brought_a_version_is_found_after_it_was_taken_back(gitops: Gitops) -> None:
+    repository = Repository(gitops)
+    commits = [
+        repository.change(put(pin), f"Serve version {pin.version}", "").commit
+        for pin in (ONE, TWO, ONE)
+    ]
+    assert (repository.brought(TWO), repository.brought(ONE)) == (commits[1], commits[2])
+    assert repository.brought(Pin("3", "c" * 64, "")) is None
+
+
 class Applied:
     """Flux, which has applied a commit."""
 
@@ -132,11 +142,11 @@ def test_a_version_is_taken_back_to_what_flux_had_applied(gitops: Gitops) -> Non
     repository.change(put(ONE), "Serve version 1", "")
     flux: Any = Applied(repository.head())
     repository.change(put(TWO), "Serve version 2", "")
-    said = promotion.take_back(repository, flux, TWO)
+    said = delivery.take_back(repository, flux, TWO)
     assert said == f"Taken back: commit {repository.head()[:12]} asks for {ONE}"
     assert repository.pin(repository.head()) == ONE
     assert flux.hurried == 1
-    assert promotion.take_back(repository, flux, TWO) == "Git asks for another by now"
+    assert delivery.take_back(repository, flux, TWO) == "Git asks for another by now"
 
 
 def test_on_a_protected_branch_that_is_a_request(gitops: Gitops) -> None:
@@ -145,7 +155,7 @@ def test_on_a_protected_branch_that_is_a_request(gitops: Gitops) -> None:
     flux: Any = Applied(repository.head())
     repository.change(put(TWO), "Serve version 2", "")
     git: Any = WithRequests(repository.git, protected=True)
-    said = promotion.take_back(Repository(gitops, git), flux, TWO)
+    said = delivery.take_back(Repository(gitops, git), flux, TWO)
     assert (
         said == f"To take it back, approve https://example.com/revert/staging, which asks for {ONE}"
     )

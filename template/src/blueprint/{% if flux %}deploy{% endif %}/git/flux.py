@@ -84,15 +84,20 @@ class Flux:
         say: Callable[[str], None],
         end: float,
         until: Callable[[State], bool],
+        asked: Callable[[], bool] = lambda: True,
     ) -> State:
         """Look until `until` holds of a state; `holds(commit)` is whether a commit has the version.
 
-        Raises UserError as soon as Flux has given up on a commit that has it, and at `end`, a time
-        of `time.monotonic`. `say` is given what Flux does, as it changes.
+        Raises UserError as soon as Flux has given up on a commit that has it, as soon as it is at
+        another and Git does not ask for the version any more (`asked`), and at `end`, a time of
+        `time.monotonic`. `say` is given what Flux does, as it changes.
         """
-        shown, state = "", self.state()
+        shown, at, state = "", "", self.state()
         while not until(state):
             mine = bool(state.attempted) and holds(state.attempted)
+            if state.attempted != at and not mine and not asked():
+                raise UserError(f"Flux is at commit {state.attempted[:12]}, with another version")
+            at = state.attempted
             if state.suspended:
                 raise UserError(
                     f"{self.gitops.kustomization} is suspended: `flux resume ks "

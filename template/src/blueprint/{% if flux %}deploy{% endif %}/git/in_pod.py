@@ -12,8 +12,9 @@ from ..connection import Cluster, from_here, in_pod
 from ..in_pod import TOKEN, ask
 from ..pin import resolve
 from ..platform import platform
+from ..rollout import Say
 from ..settings import Deploy
-from . import promotion
+from . import delivery
 from .release import FILE, repinned
 from .repository import Repository
 from .settings import Gitops
@@ -24,7 +25,7 @@ def deploy(
     section: Mapping[str, Any],
     registry: Any,
     version: str,
-    say: promotion.Say,
+    say: Say,
     run: str = "",
 ) -> str:
     """Ask Git for that version; return what was done, in words.
@@ -44,9 +45,9 @@ def deploy(
     def wanted(text: str | None) -> dict[str, str]:
         return {FILE: repinned(text, pin, repository.folder)}
 
-    if not promotion.ask(repository, registry, pin, before, wanted, say, run):
+    if not delivery.ask(repository, registry, pin, before, wanted, say, run):
         return f"{pin} waits for whoever approves it"
     pod = TOKEN.exists()
     settings = Deploy.model_validate(section)
     served = platform(in_pod(settings) if pod else from_here(settings))
-    return promotion.bring(repository, served, pin, registry.name, say, ask if pod else Cluster.ask)
+    return delivery.bring(repository, served, pin, registry.name, say, ask if pod else Cluster.ask)

@@ -159,7 +159,7 @@ class Remote:
         fetch = ("fetch", "--quiet", "--no-tags")
         if self._try(*fetch, "--depth=1", "--", self.address, commit, copy=copy)[0]:
             self._git(*fetch, "--", self.address, "+refs/heads/*:refs/heads/*", copy=copy)
-        return not self._try("cat-file", "-e", f"{commit}^{{commit}}", copy=copy)[0]
+        return not self._try("cat-file", "-e", commit + "^{commit}", copy=copy)[0]
 
     def _push(self, copy: Path, force: str, refspec: str, branch: str, onto: str) -> None:
         options = ("--porcelain", "--no-verify", "--no-signed", force)

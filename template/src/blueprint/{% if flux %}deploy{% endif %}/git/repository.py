@@ -10,6 +10,7 @@ from .release import FILE, pinned
 from .settings import TOKEN, Gitops, token
 
 TRIES = 5  # commits, where others commit to the same branch at the same time
+LATELY = 5  # commits among which the one is that brought a version
 Wanted = Callable[[str | None], Mapping[str, str]]
 
 
@@ -49,9 +50,11 @@ class Repository:
         """The version that it pins at a commit."""
         return pinned(self.text(commit))
 
-    def last_change(self) -> str | None:
-        """The newest commit of the branch that has changed the kustomization."""
-        return next(iter(self.git.history(f"{self.folder}/{FILE}", self.gitops.branch, 1)), None)
+    def brought(self, pin: Pin) -> str | None:
+        """The newest commit of the branch that asks for a version, among the last few that have
+        changed the kustomization: others may have followed, such as the one that took it back."""
+        history = self.git.history(f"{self.folder}/{FILE}", self.gitops.branch, LATELY)
+        return next((commit for commit in history if self.pin(commit) == pin), None)
 
     def change(self, wanted: Wanted, title: str, text: str, branch: str | None = None) -> Changed:
         """Bring files into the folder: by a request to merge `branch`, else by a commit.
@@ -77,13 +80,45 @@ class Repository:
         )
 
     def _request(self, change: Change, base: str, branch: str, text: str) -> Changed:
-        review = self.git.review(branch, self.gitops.branch)
-        there = self.git.head(branch) if review and review.state == "open" else None
-        if there and all(self.git.read(path, there) == new for path, new in change.files.items()):
-            commit = there  # asked again: whoever has approved it needs not do so again
-        else:
-            commit = self.git.commit(change, branch, base, replace=True)
-        return Changed(commit, self.git.open(branch, self.gitops.branch, change.message, text))
+        """Ask for it by a request; of several who ask at the same time, the last commit counts."""
+        for _ in range(TRIES):
+            review = self.git.review(branch, self.gitops.branch)
+            there = self.git.head(branch) if review and review.state == "open" else None
+            if not (there and self._has(there, change) and self._is_upon_base(branch, change)):
+                there = self.git.commit(change, branch, base, replace=True)
+            if not self._still(there, branch, change):  # before its text is written on theirs
+                raise self._beaten(branch, review)
+            opened = self.git.open(branch, self.gitops.branch, change.message, text)
+            if self._still(there, branch, change):
+                return Changed(there, opened)
+        raise self._beaten(branch, review)
+
+    def _has(self, commit: str, change: Change) -> bool:
+        return all(self.git.read(path, commit) == new for path, new in change.files.items())
+
+    def _is_upon_base(self, branch: str, change: Change) -> bool:
+        """Whether a branch begins where the base's last change of the files is: else it cannot be
+        merged, or brings back what somebody has taken out of the base."""
+        for path in change.files:
+            last = self.git.history(path, self.gitops.branch, 1)
+            if not {*last} <= {*self.git.history(path, branch, 2)}:
+                return False
+        return True
+
+    def _still(self, commit: str, branch: str, change: Change) -> bool:
+        """Whether a branch has the change, be it by somebody else's commit; one that is gone was
+        merged at once."""
+        at = self.git.head(branch)
+        return at in (None, commit) or self._has(str(at), change)
+
+    def _beaten(self, branch: str, review: Review | None) -> UserError:
+        at = self.git.head(branch)
+        pin = self.pin(at) if at else None
+        where = f"{self.gitops.repository}, branch {branch}" if review is None else review.url
+        return UserError(
+            f"somebody else proposes {pin or 'another version'} for {self.environment} at the same "
+            f"time ({where}): `make promote` again puts this one in its place"
+        )
 
 
 def check(gitops: Gitops) -> str:

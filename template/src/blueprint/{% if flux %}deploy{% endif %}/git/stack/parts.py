@@ -38,13 +38,18 @@ def show(settings: Settings) -> int:
     found = list(parts(from_here(configured(settings))))
     if not found:
         raise UserError("Flux has nothing on this cluster: `flux bootstrap`, see docs/gitops.md")
+    return report(found)
+
+
+def report(found: list[Part]) -> int:
+    """Print the table of those parts; 0 when every one is there, else 1."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="")
     for column in ("part", "version", "ready", "why not"):
         table.add_column(column)
     for part in found:
         colour = {"ready": "green", "failed": "red"}.get(part.state, "yellow")
-        why = escape(part.why)
-        table.add_row(f"{part.kind} {part.name}", part.version, f"[{colour}]{part.state}[/]", why)
+        named, state = f"{part.kind} {part.name}".strip(), f"[{colour}]{part.state}[/]"
+        table.add_row(named, part.version, state, escape(part.why))
     Console(highlight=False).print(table)
     missing = [part.name for part in found if part.state not in ("ready", "suspended")]
     print(f"not there: {', '.join(missing)}" if missing else "everything is there")
