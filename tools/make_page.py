@@ -4,15 +4,17 @@
 """
 
 import re
+from itertools import product
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from support.questions import ROOT, allowed, axes, default_answers, variables
 
 PAGE = ROOT / "docs" / "reference" / "make.md"
 SOURCE = ROOT / "template" / "Makefile.jinja"
-HELP = re.compile(r"^([a-z-]+):.*?##\+? (.*)$", re.MULTILINE)  # as `make help` itself reads it
+PARTS = ROOT / "makefiles"
+HELP = re.compile(r"^([a-z-]+):.*?##[+-]? (.*)$", re.MULTILINE)  # as `make help` itself reads it
 VARIABLE = re.compile(r"^([A-Z_]+) \?= ?(.*)$", re.MULTILINE)
 HEAD = """\
 # Make targets
@@ -20,34 +22,36 @@ HEAD = """\
 What `make help` lists in a project. Arguments are variables:
 `make run ENV=staging ARGS="train.epochs=3"`. A target that an answer makes meaningless is absent.
 
-<!-- Written from template/Makefile.jinja by `nox -s docs`: change that file, not this page. -->
+<!-- Written from template/Makefile.jinja and makefiles/ by `nox -s docs`: change those files. -->
 """
 
 
 def makefile(**answers: Any) -> str:
     """The Makefile of a project with these answers, and the default for the others."""
-    environment = Environment(undefined=StrictUndefined)
+    environment = Environment(undefined=StrictUndefined, loader=FileSystemLoader(ROOT))
     return environment.from_string(SOURCE.read_text()).render(default_answers(**answers))
 
 
 def deciding() -> list[tuple[str, Any]]:
     """Every answer, other than a first one, to the questions that the Makefile asks about, be it by
     a value that follows from them."""
-    asked = variables(SOURCE.read_text())
+    asked = variables("".join(path.read_text() for path in [SOURCE, *PARTS.iterdir()]))
     return [(key, value) for key, values in axes().items() if key in asked for value in values[1:]]
 
 
-def platform_for(key: str, value: Any) -> dict[str, Any]:
-    """The first platform that lets an answer be given, as an answer."""
-    platforms = ({"platform": each} for each in axes()["platform"])
-    return next(each for each in platforms if allowed(each | {key: value}))
+def place_for(key: str, value: Any) -> dict[str, Any]:
+    """The first platform, and what serves there, that let an answer be given, as answers."""
+    values = axes()
+    pairs = product(values["platform"], values["serving_platform"])
+    places = [{"platform": platform, "serving_platform": served} for platform, served in pairs]
+    return next(each for each in places if allowed(each | {key: value}))
 
 
 def page() -> str:
     parts = [HEAD, "## Every project\n", _table(dict(HELP.findall(makefile())))]
     sections: dict[str, list[str]] = {}  # answers that change the same share a section
     for key, value in deciding():
-        there = {} if key == "platform" else platform_for(key, value)
+        there = {} if key == "platform" else place_for(key, value)
         default = dict(HELP.findall(makefile(**there)))
         found = dict(HELP.findall(makefile(**there | {key: value})))
         changed = {name: text for name, text in found.items() if default.get(name) != text}
@@ -58,7 +62,8 @@ def page() -> str:
     for section, given in sections.items():
         if section:
             parts += [f"## {' or '.join(given)}\n", section]
-    names = VARIABLE.findall(makefile(**dict(deciding())))
+    texts = [makefile(**(place_for(*each) | dict([each]))) for each in deciding()]
+    names = dict.fromkeys(each for text in texts for each in VARIABLE.findall(text))
     listed = ", ".join(f"`{name}`" + (f" (`{value}`)" if value else "") for name, value in names)
     parts += ["## Variables\n", f"With their defaults, where they have one: {listed}.\n"]
     parts.append("`make help` names each beside the targets that take it.\n")

@@ -62,7 +62,7 @@ def test_every_target_is_phony_and_helped(project: Path) -> None:
         name for line in re.findall(r"^\.PHONY: (.*)", text, re.MULTILINE) for name in line.split()
     }
     assert phony == targets(project)
-    helped = set(re.findall(r"^([a-z][a-z-]*):.*##\+? \S", text, re.MULTILINE))
+    helped = set(re.findall(r"^([a-z][a-z-]*):.*##[+-]? \S", text, re.MULTILINE))
     parts = {name for name in targets(project) if name.startswith("lint-")}
     assert helped == targets(project) - parts, "a target without help is one nobody finds"
 

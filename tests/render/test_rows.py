@@ -192,7 +192,7 @@ def test_help_fits_a_terminal(project: Path) -> None:
     """80 columns and 24 lines, of which the prompt takes one; a space between names and text."""
     lines = run(project, "make", "help").splitlines()
     assert len(lines) <= 23
-    assert all(len(line) <= 80 and line[32] == " " != line[33] for line in lines), lines
+    assert all(len(line) <= 80 and line[33] == " " != line[34] for line in lines), lines
 
 
 def test_formatting_and_linting_change_nothing(project: Path) -> None:

@@ -28,7 +28,7 @@ def project_targets() -> set[str]:
     """Every target that some project has."""
     answers = [
         {},
-        *({**make_page.platform_for(*each)} | dict([each]) for each in make_page.deciding()),
+        *({**make_page.place_for(*each)} | dict([each]) for each in make_page.deciding()),
     ]
     return {
         name

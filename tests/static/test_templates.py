@@ -13,7 +13,7 @@ TEMPLATE = Path("template")
 BUDGET = {
     "template/pyproject.toml.jinja": 12,
     "template/config/base.yaml.jinja": 12,
-    "template/Makefile.jinja": 15,
+    "template/Makefile.jinja": 11,
     "template/README.md.jinja": 10,
 }
 SOURCES = [path for path in tracked_files() if path.is_relative_to(TEMPLATE)]

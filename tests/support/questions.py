@@ -120,9 +120,10 @@ def default_answers(**answers: Any) -> dict[str, Any]:
         if key in found:
             continue
         found[key] = question.body["default"]
-        if not question.asked and question.body["type"] in ("str", "bool"):
+        kind = question.body["type"]
+        if not question.asked and isinstance(found[key], str):
             text = Environment().from_string(found[key]).render(found)
-            found[key] = text == "True" if question.body["type"] == "bool" else text
+            found[key] = {"bool": text == "True", "yaml": yaml.safe_load(text)}.get(kind, text)
     return found
 
 
