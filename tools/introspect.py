@@ -32,6 +32,7 @@ ANSWERS: list[dict[str, Any]] = [
     },
     {"data_source": "fashion-mnist"},
     {"serving_runtime": "tf-serving"},
+    {"platform": "vertex", "serving_platform": "vertex", "infrastructure": "terraform"},
 ]
 SCRIPT = Path(__file__).with_name("describe.py")  # it imports what is not here
 

@@ -1,8 +1,8 @@
 """A hook of MkDocs: the pages of a generated project are part of the site.
 
 `template/docs/` becomes the folder `project/` of the site, rendered with the default answers and
-what watches the model, and a link to `template/docs/PAGE.md`, which leads to the source in a clone,
-leads to it.
+what watches the model; of the grounds, Vertex AI's is shown. A link to `template/docs/PAGE.md`,
+which leads to the source in a clone, leads to it.
 """
 
 import re
@@ -19,6 +19,7 @@ SOURCES = ROOT / "template" / "docs"
 FOLDER = "project"
 SECTION = "In a project"
 ANSWERS = {"observability": True, "drift_monitoring": True}
+GROUND = {"platform": "vertex", "serving_platform": "vertex", "infrastructure": "terraform"}
 CONDITION = re.compile(r"{%[^}]*%}")
 LINK = re.compile(
     r"\]\(<?(?:\.\./)+template/docs/(?:{%[^}]*%})?(?P<page>[a-z-]+\.md)[^)>#]*(?P<id>#[\w-]+)?>?\)"
@@ -32,7 +33,8 @@ def pages() -> dict[str, str]:
     for path in sorted(SOURCES.rglob("*.md*")):
         text = path.read_text()
         if path.suffix == ".jinja":
-            text = environment.from_string(text).render(default_answers(**ANSWERS))
+            given = GROUND if "ground ==" in path.name else ANSWERS
+            text = environment.from_string(text).render(default_answers(**given))
         found[CONDITION.sub("", path.relative_to(SOURCES).as_posix()).removesuffix(".jinja")] = text
     return found
 

@@ -41,6 +41,13 @@ def kubeflow(renderings: rendering.Renderings, tmp_path_factory: pytest.TempPath
     return with_both(renderings, tmp_path_factory.mktemp("ci") / "kubeflow", platform="kubeflow")
 
 
+@pytest.fixture(scope="session")
+def vertex(renderings: rendering.Renderings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for Vertex AI, with an endpoint."""
+    folder = tmp_path_factory.mktemp("ci") / "vertex"
+    return with_both(renderings, folder, platform="vertex", serving_platform="vertex")
+
+
 def with_both(renderings: rendering.Renderings, folder: Path, **answers: str) -> Path:
     shutil.copytree(renderings(**LIGHT, **answers), folder)
     other = renderings(**LIGHT, **answers, ci="gitlab")

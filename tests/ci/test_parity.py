@@ -31,6 +31,14 @@ WHEN: dict[str, tuple[str, dict[str, str], str, set[str]]] = {
     "main, with a cluster nobody submits to": ("main", REGISTRY, "kubeflow", PIPELINES),
     "main, with a cluster and no place for images": ("main", SUBMIT, "kubeflow", CHECKS),
     "main, with a cluster": ("main", REGISTRY | SUBMIT, "kubeflow", PIPELINES | {"submit"}),
+    "main, with a project of Google Cloud nobody submits to": (
+        "main",
+        REGISTRY,
+        "vertex",
+        PIPELINES,
+    ),
+    "main, with Vertex AI": ("main", REGISTRY | SUBMIT, "vertex", PIPELINES | {"submit"}),
+    "training again, with Vertex AI": ("retrain", TRACKING | SUBMIT, "vertex", set()),
     "the template": ("upgrade", {}, "local", {"upgrade"}),
     "the template, with a cluster": ("upgrade", SUBMIT, "kubeflow", {"upgrade"}),
     "training again, for nobody": ("retrain", {}, "local", set()),
@@ -55,7 +63,7 @@ ON_GITLAB = {
 @pytest.fixture(params=WHEN, ids=lambda name: name.replace(" ", "-"))
 def case(request: pytest.FixtureRequest) -> tuple[str, dict[str, str], Path, set[str]]:
     event, variables, platform, targets = WHEN[request.param]
-    fixture = "both" if platform == "local" else "kubeflow"
+    fixture = "both" if platform == "local" else platform
     return event, variables, request.getfixturevalue(fixture), targets
 
 
@@ -116,20 +124,24 @@ def pipeline(project: Path, given: dict[str, str]) -> dict[str, str]:
     return scripts
 
 
-def test_production_waits_for_somebody(kubeflow: Path, gitlab_ci_local: Path) -> None:
-    listed = Runner(gitlab_ci_local, kubeflow).active(**ON_GITLAB["main"], **REGISTRY, **SUBMIT)
+@pytest.mark.parametrize("platform", ["kubeflow", "vertex"])
+def test_production_waits_for_somebody(
+    platform: str, gitlab_ci_local: Path, request: pytest.FixtureRequest
+) -> None:
+    project = request.getfixturevalue(platform)
+    listed = Runner(gitlab_ci_local, project).active(**ON_GITLAB["main"], **REGISTRY, **SUBMIT)
     assert (listed["staging"], listed["production"]) == ("on_success", "manual")
-    index, leaf = load(kubeflow, "ci.yml"), load(kubeflow, "submit.yml")
+    index, leaf = load(project, "ci.yml"), load(project, "submit.yml")
     assert index["jobs"]["production"]["needs"] == "staging"
     # Who approves is said in the environment's rules, which GitHub asks before such a job starts.
     assert leaf["jobs"]["submit"]["environment"] == "${{ inputs.environment }}"
 
 
-def test_nobody_logs_in_with_a_key_that_stays(both: Path, kubeflow: Path) -> None:
+def test_nobody_logs_in_with_a_key_that_stays(both: Path, kubeflow: Path, vertex: Path) -> None:
     """The secrets that there may be: none is a cloud's, a registry's or a cluster's."""
     texts = "".join(
         path.read_text()
-        for project in (both, kubeflow)
+        for project in (both, kubeflow, vertex)
         for path in project.rglob("*.yml")
         if ".git" in path.parts[len(project.parts)]
     )
@@ -141,7 +153,7 @@ def test_nobody_logs_in_with_a_key_that_stays(both: Path, kubeflow: Path) -> Non
     }
 
 
-@pytest.mark.parametrize("platform", ["both", "kubeflow"])
+@pytest.mark.parametrize("platform", ["both", "kubeflow", "vertex"])
 def test_every_job_may_little_and_ends(platform: str, request: pytest.FixtureRequest) -> None:
     project = request.getfixturevalue(platform)
     for path in (project / ".github" / "workflows").iterdir():

@@ -102,7 +102,14 @@ def test_the_pages_of_a_project_are_there(built: dict[Path, Page]) -> None:
     home = next(path.parent for path in built if path.name == "404.html") / site.FOLDER
     names = {path.relative_to(home).as_posix() for path in built if path.is_relative_to(home)}
     assert names == {Path(name).with_suffix(".html").as_posix() for name in site.pages()}
-    assert {"gate.html", "kubeflow.html", "lean-server.html", "runbooks/ServerDown.html"} <= names
+    more = {"vertex.html", "endpoint.html", "terraform.html", "ground.html"}
+    assert {
+        "gate.html",
+        "kubeflow.html",
+        "lean-server.html",
+        "runbooks/ServerDown.html",
+        *more,
+    } <= names
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def torch_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="session")
 def table_project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """scikit-learn, on classes of rows in a CSV file, with texts and gaps."""
+    """scikit-learn, on classes of rows in a CSV file, with texts and gaps; also on Vertex AI."""
     folder = tmp_path_factory.mktemp("e2e") / "a table project"
     project = plumbed(template, folder, "table_project")
     return with_examples(project, "csv", "data/flats.csv", label="string")

@@ -17,6 +17,8 @@ from support.rendering import Renderings, files, tracked_files
 # The answers that bring a feature, those that do not, and words that only it has.
 TABLE = {"task": "tabular-classification", "framework": "sklearn"}
 SERVED = {"platform": "kubeflow", "serving_platform": "kubernetes"}
+VERTEX = r"(?i)vertex|aiplatform"
+TERRAFORM = r"(?i)terraform|make infra-|ground\.md|\.tf\b"
 FEATURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "bulk scoring": ({"batch_scoring": True}, {}, r"make batch|score_rows|batch_prediction"),
     "observability": (
@@ -46,6 +48,29 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         SERVED,
         r"make cluster\b|light-cluster|light\.yaml|deploy\.light",
     ),
+    "Vertex AI": ({"platform": "vertex"}, {}, VERTEX),
+    "Vertex AI, on Kubeflow": ({"platform": "vertex"}, {"platform": "kubeflow"}, VERTEX),
+    "Kubeflow, on Vertex AI": (
+        {"platform": "kubeflow"},
+        {"platform": "vertex"},
+        r"KUBEFLOW_TOKEN|kfp[-_]kubernetes|targets\.kubeflow|kubeconfig|make stack",
+    ),
+    "the endpoint": (
+        {"platform": "vertex", "serving_platform": "vertex"},
+        {"platform": "vertex"},
+        r"AIP_|endpoint\.md|undeploy|serving[./]vertex|make deploy|machine_type",
+    ),
+    "Terraform": ({"platform": "vertex", "infrastructure": "terraform"}, {}, TERRAFORM),
+    "Terraform, on Vertex AI": (
+        {"platform": "vertex", "infrastructure": "terraform"},
+        {"platform": "vertex", "serving_platform": "vertex"},
+        TERRAFORM,
+    ),
+    "Terraform, on Kubeflow": (
+        {"platform": "kubeflow", "infrastructure": "terraform"},
+        SERVED,
+        TERRAFORM,
+    ),
     "SQL": ({"data_source": "sql", **TABLE}, TABLE, r"(?i)adbc|pymysql|data\.sql|DATA__SQL"),
     "Fashion-MNIST": ({"data_source": "fashion-mnist"}, {}, r"(?i)fashion.?mnist"),
     "BentoML": ({"serving_runtime": "bentoml"}, {}, r"(?i)bentoml"),
@@ -71,6 +96,8 @@ FEATURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 LEFT = {
     "kubeflow": 5,
     "the stack": 1,
+    "Vertex AI": 1,
+    "Vertex AI, on Kubeflow": 1,
     "SQL": 1,
     "Fashion-MNIST": 1,
     "BentoML": 2,

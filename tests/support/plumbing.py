@@ -33,8 +33,12 @@ PROJECTS: dict[str, dict[str, Any]] = {
         "task": "tabular-classification",
         "framework": "sklearn",
         "data_source": "files",
+        "platform": "vertex",
+        "serving_platform": "vertex",
+        "infrastructure": "terraform",
         "ci": "none",
         "batch_scoring": True,
+        "drift_monitoring": True,
     },
     "number_project": {
         "platform": "kubeflow",
@@ -55,6 +59,8 @@ RUNS = {
     "targets/test_own_step.py",
     "targets/test_unchanged.py",
 }
+# The same of Vertex AI: from a submit to an answer of the endpoint, on the loopback service.
+VERTEX_RUNS = {str(FOLDER / "vertex" / "test_whole.py")}
 LIST = """
 import sys
 sys.path[:0] = [sys.argv[1] + "/tests/blueprint", sys.argv[1] + "/src"]

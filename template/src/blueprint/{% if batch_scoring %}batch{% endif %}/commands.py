@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from .. import rooms
 from ..errors import UserError
 from ..options import Force, Overrides, Version
 
@@ -23,6 +24,11 @@ def batch(
 
     if not (input and output):
         raise UserError("which rows, and where to? `make batch INPUT=new.csv OUTPUT=scores.csv`")
+    loaded = settings.load(overrides=overrides or ())
+    for room in rooms("jobs"):  # of a platform that scores some rows itself
+        if room.takes(input):
+            room.run(loaded, input, output, version, force=force)
+            return
     from .target import run
 
-    run(settings.load(overrides=overrides or ()), input, output, version, force=force)
+    run(loaded, input, output, version, force=force)

@@ -99,7 +99,7 @@ def _find(node: Any, key: str) -> tuple[Any, Any] | None:
 def _flow(key: Key, value: Any) -> str:
     text = f"{_scalar(key[-1])}: {_scalar(value)}"
     for part in reversed(key[:-1]):
-        text = f"{_scalar(part)}: {{{text}}}"
+        text = f"{_scalar(part)}: " + "{" + text + "}"
     return text
 
 

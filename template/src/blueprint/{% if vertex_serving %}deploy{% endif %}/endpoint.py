@@ -170,17 +170,10 @@ class Endpoint:
 
         deploy = self.deploy
         resources = types.DedicatedResources(
-            machine_spec=types.MachineSpec(machine_type=deploy.machine_type),
+            machine_spec=machine(deploy),
             min_replica_count=deploy.min_replicas,
             max_replica_count=deploy.max_replicas,
         )
-        if deploy.accelerator:
-            kind = getattr(types.AcceleratorType, deploy.accelerator.type, None)
-            if kind is None:
-                text = f"Vertex AI has no {deploy.accelerator.type}"
-                raise UserError(f"deploy.accelerator.type: {text}")
-            resources.machine_spec.accelerator_type = kind
-            resources.machine_spec.accelerator_count = deploy.accelerator.count
         wanted = types.DeployedModel(
             model=model,
             display_name=label,
@@ -259,6 +252,20 @@ class Endpoint:
         raise UserError(
             f"requests do not come to it {FOLLOW_SECONDS} s after the split was changed"
         )
+
+
+def machine(deploy: Deploy) -> "types.MachineSpec":
+    """The machine of each replica. Raises UserError for GPUs that Vertex AI does not have."""
+    from google.cloud.aiplatform_v1 import types
+
+    made = types.MachineSpec(machine_type=deploy.machine_type)
+    if deploy.accelerator:
+        kind = getattr(types.AcceleratorType, deploy.accelerator.type, None)
+        if kind is None:
+            text = f"Vertex AI has no {deploy.accelerator.type}"
+            raise UserError(f"deploy.accelerator.type: {text}")
+        made.accelerator_type, made.accelerator_count = kind, deploy.accelerator.count
+    return made
 
 
 def _logged(live: Object) -> tuple[str, float]:

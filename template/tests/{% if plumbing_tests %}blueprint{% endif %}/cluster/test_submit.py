@@ -74,6 +74,22 @@ def test_the_same_again_is_another_run_of_the_same_version(cluster, client, subm
     assert "Experiment details" not in printed
 
 
+def test_another_process_uploads_the_same_once(load_cluster, fake):
+    """KFP writes a pipeline's defaults into its comments, in another order in each process."""
+    cluster = load_cluster(fake.endpoint)
+    command = [sys.executable, "-m", "blueprint.cli", "submit"]
+    command += [f"kubeflow.{key}={getattr(cluster.kubeflow, key)}" for key in ("endpoint", "auth")]
+    command += ["registry.tracking_uri=http://mlflow.team:5000", "serving.store=null"]
+    for seed in ("1", "2"):
+        variables = os.environ | {"MLOPS_ENV": "test", "PYTHONHASHSEED": seed}
+        done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=180)
+        assert done.returncode == 0, done.stderr
+
+    assert "(there already)" in done.stdout
+    assert len(fake.bodies("POST", "/pipelines/upload_version")) == 1
+    assert len(fake.bodies("POST", "/runs")) == 2
+
+
 def test_another_configuration_is_another_version(cluster, client, submit):
     first = submit(cluster)
     other = cluster.model_copy(update={"train": {**cluster.train, "seed": 99}})

@@ -1,6 +1,7 @@
 """`make submit`: the pipeline as a version on the cluster, and a run of it."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import kfp_server_api as api
 
 from ...settings import Settings
 from .. import facts, graph, preflight
-from ..compiling import compile_pipeline, path_of, pipeline_image
+from ..compiling import compile_pipeline, contents, path_of, pipeline_image
 from . import following, readiness
 from .client import Client, ClusterError, connect, errors, named
 
@@ -72,7 +73,8 @@ def upload(settings: Settings, entry: str = "training") -> Uploaded:
     client = connect(settings)
     spec = path_of(entry)
     compile_pipeline(settings, spec, pipeline_image(settings), entry, pushed=True)
-    digest = hashlib.sha256(spec.read_bytes()).hexdigest()[:8]
+    content = json.dumps(contents(spec), sort_keys=True).encode()
+    digest = hashlib.sha256(content).hexdigest()[:8]
     commit, _, dirty = facts.revision().partition("-")
     version = f"{commit[:12]}{'-dirty' if dirty else ''}-{digest}"
     kubeflow, name = client.kubeflow, graph.name_of(settings, entry)

@@ -1,6 +1,7 @@
 """What a configuration lacks for a run: `make doctor` shows each finding, and `make submit` and
 `make schedule` send nothing while one fails."""
 
+import os
 import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -8,25 +9,37 @@ from urllib.parse import urlsplit
 from ... import settings as configuration
 from ...errors import UserError
 from ...options import Check
-from ...settings import Settings
+from ...settings import ENVIRONMENT, Settings
 from . import findings
 from .client import NO_PROJECT
 from .findings import EXAMPLE, Ground
 
+LAPTOP = ("local", "test")  # the configurations that need no project
 HERE = re.compile(r"(.*\.)?localhost(\.localdomain)?|127\..*|0\.0\.0\.0|::1?|host\.docker\..*|")
 Finding = Callable[[Ground], str]
 
 
 def checks() -> list[Check]:
-    """Rows for the doctor's table; none for a configuration without a project."""
+    """Rows for the doctor's table; on this machine's own configurations there are none."""
     try:
         loaded = configuration.load()
     except UserError:
         return []  # the row `configuration` says why
     if loaded.vertex is None:
-        return []
+        return [("project", _no_section, False)] if _environment() not in LAPTOP else []
     ground = Ground(loaded, loaded.vertex)
     return [(name, _bound(run, ground), True) for name, run in (FIRST | ASKED).items()]
+
+
+def _environment() -> str:
+    return os.environ.get(ENVIRONMENT) or "local"
+
+
+def _no_section() -> str:
+    """As in an owner's file from before pipelines went to Vertex AI: no update touches it."""
+    raise UserError(
+        f"config/{_environment()}.yaml has no section vertex: docs/vertex.md has one to copy"
+    )
 
 
 def _bound(run: Finding, ground: Ground) -> Callable[[], str]:

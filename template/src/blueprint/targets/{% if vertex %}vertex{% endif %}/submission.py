@@ -15,13 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ...errors import UserError
 from ...runs import STATE
 from ...settings import Settings
 from .. import facts, graph, preflight
-from ..compiling import compile_pipeline, path_of, pipeline_image
+from ..compiling import compile_pipeline, contents, path_of, pipeline_image
 from . import following, readiness
 from .client import CloudError, address, credentials, errors, link, section, service
 from .settings import Vertex
@@ -135,9 +133,9 @@ def label(text: str) -> str:
 
 
 def fingerprint(vertex: Vertex, spec: Path, *more: Any) -> str:
-    """What tells whether the same is asked for. KFP's comments in a spec are never the same."""
+    """What tells whether the same is asked for."""
     place = vertex.model_dump(exclude={"poll_seconds", "timeout_seconds"})
-    what = json.dumps([place, yaml.safe_load(spec.read_text()), *more], sort_keys=True)
+    what = json.dumps([place, contents(spec), *more], sort_keys=True)
     return hashlib.sha256(what.encode()).hexdigest()
 
 

@@ -44,6 +44,23 @@ def test_all_is_well(cloud, rows):
     assert "custom_model_training_cpus 42" in found["quotas"][1]
 
 
+def test_a_configuration_of_another_platform(folder):
+    """No update changes it: the doctor names the key that is no more, then the section to write."""
+    file = folder / "config" / "old.yaml"
+    command = [sys.executable, "-m", "blueprint.cli", "doctor"]
+    variables = {**os.environ, "MLOPS_ENV": "old", "COLUMNS": "200"}
+    said = []
+    for text in (
+        "kubeflow: {endpoint: https://kfp.team}\n",
+        "registry: {tracking_uri: https://mlflow.team}\n",
+    ):
+        file.write_text(text)
+        done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=60)
+        said.append(done.stdout)
+    assert "config/old.yaml: kubeflow: no such key" in said[0]
+    assert "config/old.yaml has no section vertex: docs/vertex.md has one to copy" in said[1]
+
+
 def test_a_configuration_as_it_is_generated(folder):
     """It names example-project: nobody is asked, and each row says what to do."""
     generated = {

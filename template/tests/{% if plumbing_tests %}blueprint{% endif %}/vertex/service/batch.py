@@ -97,9 +97,11 @@ class Batch:
         ]
         good: list[str] = []
         wrong: list[str] = []
+        sent = job.instance_config.included_fields or None
         for start in range(0, len(given), size):
             instances = given[start : start + size]
-            body = json.dumps({"instances": instances}).encode()
+            rows = [{key: one[key] for key in sent} if sent else one for one in instances]
+            body = json.dumps({"instances": rows}).encode()
             answer = self.service.serving.send(server, body, "application/json")
             if answer.code == 200:
                 found = json.loads(answer.content)["predictions"]

@@ -14,7 +14,8 @@ def listed(messages: Iterable[Any], request: Any, response: Any, field: str) -> 
     """The page that a list request asks for; the newest first unless it names an order."""
     found = [each for each in messages if matches(each, getattr(request, "filter", ""))]
     found.reverse()
-    for key in reversed([part.split() for part in request.order_by.split(",") if part.strip()]):
+    order = getattr(request, "order_by", "")  # which not every list has
+    for key in reversed([part.split() for part in order.split(",") if part.strip()]):
         found.sort(key=lambda each, name=key[0]: value(each, name) or "", reverse="desc" in key[1:])
     start = int(request.page_token or 0)
     size = min(request.page_size or PAGE, 1000)
