@@ -122,7 +122,7 @@ def test_nothing_of_the_template_is_left(
             own = text.replace('  "copier.*",\n', "")  # mypy is told that it has no types here
             assert "copier" not in own.lower(), f"{name} names Copier"
         if not name.endswith((".py", ".txt", *GOLDEN)):
-            prose = CODE.sub("", text)
+            prose = CODE.sub("", text).replace("--condition=None", "")  # gcloud's own word
             assert not PLACEHOLDERS.search(prose), f"{name}: {PLACEHOLDERS.search(prose)}"
 
 
