@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from serving.tiny_models import picture_rows, table_rows, write_picture_model, write_table_model
 
@@ -32,6 +33,26 @@ def test_a_server_of_tables_is_conformant(tmp_path: Path, running: Callable[...,
     store.deploy(model, "1", tmp_path, "digits")
     with running(tmp_path) as server:
         assert failures(server, model, table_rows()) == []
+
+
+class Fixed:
+    """A model whose sums come out as a number of cores has them."""
+
+    def __init__(self, number: float) -> None:
+        self.prediction = np.array([[number]], np.float32)
+
+    def predict(self, rows: Any) -> np.ndarray:
+        return self.prediction
+
+
+def test_a_slow_model_may_be_served_on_all_cores() -> None:
+    one, all_cores, neither = 0.5972980, 0.5972981, 0.5972982
+    models: Any = (Fixed(one), Fixed(all_cores))
+    target = conformance.Target("http://127.0.0.1:1", "digits", *models, {}, "")
+    for right in (one, all_cores):
+        target.same([[right]], {})
+    with pytest.raises(AssertionError):
+        target.same([[neither]], {})
 
 
 def test_another_model_is_found(
